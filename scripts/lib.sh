@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# What the scripts share. Sourced; sets root (the source tree) and build (the build folder, $BUILD).
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$(realpath -m "${BUILD:-$root/build}")
+# Debian's own tools first: they are the ones packages.sh installs. A chroot often lacks the sbins.
+export root build PATH="/usr/sbin:/usr/bin:/sbin:/bin:$PATH" LC_ALL=C.UTF-8
+
+say() {
+	printf '%s\n' "$*"
+}
+
+warn() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+}
+
+die() {
+	warn "$@"
+	exit 1
+}
+
+# Prints the comment that opens the script.
+usage() {
+	awk 'NR > 2 { if (!sub(/^# ?/, "")) exit; print }' "$0"
+}
+
+need_root() {
+	[ "$(id -u)" = 0 ] || die "needs root: sudo $0"
+}
+
+need_packages() {
+	"$root/scripts/packages.sh" "$@"
+}
+
+# Ends a child by SIGTERM, after ten seconds by SIGKILL; returns its exit status.
+stop_child() {
+	local pid=$1
+	kill "$pid" 2>/dev/null || true
+	for _ in {1..100}; do
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	if kill -KILL "$pid" 2>/dev/null; then
+		warn "process $pid did not stop on SIGTERM, killed"
+	fi
+	wait "$pid"
+}
