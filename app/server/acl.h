@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who is allowed: chrony's allow/deny semantics in an immutable table. Sixteen-way tries, one
+// level for four address bits; the deepest level with a word on the address decides, nobody is
+// allowed where no level has one. Lookup is thread-safe, the table never changes.
+#pragma once
+
+#include "base/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct acl_rule {
+	struct subnet subnet; // family NONE: both families, everything
+	bool allow;
+	bool all; // forgets what earlier rules said about addresses inside
+};
+
+struct acl;
+
+// Bytes of 64-byte aligned memory that acl_build() needs for these rules.
+size_t acl_size(const struct acl_rule *rules, size_t count);
+// Builds the table in the caller's memory, rules in the order written. Returns it (it is `memory`).
+struct acl *acl_build(void *memory, const struct acl_rule *rules, size_t count);
+bool acl_allows(const struct acl *acl, const struct address *address);

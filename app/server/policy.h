@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Everything configurable that a worker looks at, as one immutable object: published whole,
+// replaced whole, so that no request is answered by half of one and half of another.
+#pragma once
+
+struct acl;
+
+struct policy {
+	const struct acl *access; // who may ask for the time
+};
