@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/clock/kernel.h"
+
+#include <errno.h>
+#include <sys/timex.h>
+#include <time.h>
+
+#define USER_HZ 100 // the unit of timex.tick: microseconds per 1/USER_HZ s, see adjtimex(2)
+
+utc_t kernel_clock_now(const struct local_clock *)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (utc_t){ (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec };
+}
+
+int kernel_clock_state(struct local_clock_state *state)
+{
+	struct timex timex = { .modes = 0 };
+	int leap_state = clock_adjtime(CLOCK_REALTIME, &timex);
+
+	if (leap_state < 0)
+		return -errno;
+	*state = (struct local_clock_state){
+		// freq is ppm with 16 fractional bits, added to what tick says.
+		.rate = (double)(timex.tick * USER_HZ) / 1e6 + (double)timex.freq / 65536 / 1e6,
+		.max_error_ns = (int64_t)timex.maxerror * 1000,
+		.insert_leap = timex.status & STA_INS,
+		.delete_leap = timex.status & STA_DEL,
+		.leap_in_progress = leap_state == TIME_OOP,
+		.tai_offset_s = timex.tai,
+	};
+	return 0;
+}

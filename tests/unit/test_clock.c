@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// drivers/clock, as far as it can be tried without touching the machine's clock.
+#include "drivers/drivers.h"
+#include "unit.h"
+
+#include <math.h>
+
+static int64_t real_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static struct local_clock open_clock(const struct local_clock_driver *driver)
+{
+	struct local_clock clock = { .driver = driver };
+
+	assert_int_equal(driver->open(&clock), 0);
+	return clock;
+}
+
+// The clock under test read between two readings of the machine's.
+static void assert_is_at(const struct local_clock *clock, int64_t offset_ns)
+{
+	int64_t before = real_ns();
+	int64_t now = clock->driver->now(clock).ns;
+	int64_t after = real_ns();
+
+	assert_true(now >= before + offset_ns && now <= after + offset_ns);
+}
+
+static void system_and_follow_are_the_machines_clock(void **)
+{
+	struct local_clock system = open_clock(&local_clock_system);
+	struct local_clock follow = open_clock(&local_clock_follow);
+
+	assert_is_at(&system, 0);
+	assert_is_at(&follow, 0);
+	system.driver->close(&system);
+	follow.driver->close(&follow);
+}
+
+static void nobody_vouches_for_system_and_null(void **)
+{
+	struct local_clock system = open_clock(&local_clock_system);
+	struct local_clock null = open_clock(&local_clock_null);
+	struct local_clock_state state;
+
+	assert_int_equal(system.driver->state(&system, &state), 0);
+	assert_false(state.vouched);
+	assert_true(fabs(state.rate - 1) < 0.11); // what tick can be set to
+	assert_int_equal(null.driver->state(&null, &state), 0);
+	assert_false(state.vouched);
+	null.driver->close(&null);
+}
+
+static void follow_is_vouched_for_below_16_seconds_of_error(void **)
+{
+	struct local_clock follow = open_clock(&local_clock_follow);
+	struct local_clock_state state;
+
+	assert_int_equal(follow.driver->state(&follow, &state), 0);
+	assert_int_equal(state.vouched, state.max_error_ns < INT64_C(16'000'000'000));
+}
+
+static void null_steps_when_told(void **)
+{
+	struct local_clock null = open_clock(&local_clock_null);
+
+	assert_is_at(&null, 0);
+	assert_int_equal(null.driver->adjust(&null, INT64_C(-5'000'000'000), 0), 0);
+	assert_is_at(&null, INT64_C(-5'000'000'000));
+	assert_int_equal(null.driver->adjust(&null, 1'000, 0), 0);
+	assert_is_at(&null, INT64_C(-4'999'999'000));
+	null.driver->close(&null);
+}
+
+static void null_runs_as_fast_as_told_without_a_jump(void **)
+{
+	struct local_clock null = open_clock(&local_clock_null);
+	struct local_clock_state state;
+	struct timespec pause = { 0, 20'000'000 };
+
+	assert_int_equal(null.driver->adjust(&null, 0, 100'000'000), 0); // a tenth faster
+	int64_t null_before = null.driver->now(&null).ns, real_before = real_ns();
+
+	nanosleep(&pause, NULL);
+	int64_t real_after = real_ns(), null_after = null.driver->now(&null).ns;
+	double ratio = (double)(null_after - null_before) / (double)(real_after - real_before);
+
+	assert_true(ratio > 1.0999 && ratio < 1.15);
+	assert_int_equal(null.driver->state(&null, &state), 0);
+	assert_true(fabs(state.rate - 1.1) < 0.01);
+	// Slowing down again keeps what was gained.
+	assert_int_equal(null.driver->adjust(&null, 0, 0), 0);
+	assert_true(null.driver->now(&null).ns - real_ns() > 1'900'000);
+	null.driver->close(&null);
+}
+
+static void counter_never_goes_back(void **)
+{
+	const struct counter *counter = counter_choose();
+	uint64_t before = counter->read();
+
+	for (int i = 0; i < 100000; i++) {
+		uint64_t now = counter->read();
+
+		assert_true((int64_t)(now - before) >= 0);
+		before = now;
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(system_and_follow_are_the_machines_clock),
+		cmocka_unit_test(nobody_vouches_for_system_and_null),
+		cmocka_unit_test(follow_is_vouched_for_below_16_seconds_of_error),
+		cmocka_unit_test(null_steps_when_told),
+		cmocka_unit_test(null_runs_as_fast_as_told_without_a_jump),
+		cmocka_unit_test(counter_never_goes_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
