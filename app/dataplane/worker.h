@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A worker: one core that polls its queues and answers what it finds, for ever. No lock, no system
+// call, no allocation; all it shares is the time page, the policy, and counters it alone writes.
+#pragma once
+
+#include "base/latch.h"
+#include "base/published.h"
+#include "dataplane/port.h"
+#include "server/responder.h"
+#include "timing/counter.h"
+#include "timing/timestamper.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#define WORKER_QUEUES 32
+
+struct worker {
+	const struct counter *counter;
+	const struct timestamper_driver *timestamper;
+	const struct latch *page;     // publisher writes
+	struct published *policy;     // control swaps
+	struct published_reader seen; // this worker writes, control reads
+	struct responder responder;
+	struct queue *queues[WORKER_QUEUES];
+	unsigned queue_count;
+	uint64_t ns_per_tick; // about right, for rate caps; the page's is exact but moves
+	unsigned lcore;       // set by worker_start()
+	_Atomic bool stop;    // control writes
+};
+
+// Starts the worker on EAL's lcore. It is not to be touched until worker_stop() has returned.
+// Returns 0 or -errno.
+int worker_start(struct worker *worker, unsigned lcore);
+// Asks the worker to stop and waits for it; the burst in hand is finished.
+void worker_stop(struct worker *worker);

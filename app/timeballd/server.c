@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "timeballd/server.h"
+
+#include "base/log.h"
+#include "control/control.h"
+#include "dataplane/eal.h"
+#include "dataplane/worker.h"
+#include "drivers/drivers.h"
+#include "timeballd/access.h"
+#include "timeballd/cores.h"
+#include "timeballd/process.h"
+#include "timing/time_page.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <numa.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define SERVER_PORTS     16
+#define EAL_BASE_MB      32
+#define EAL_QUEUE_MB     16
+#define FIRST_PAGE_TRIES 1000 // of a millisecond
+#define POLICY_TRIES     300  // likewise; longer would cost the heartbeat
+
+struct server {
+	_Alignas(64) struct latch page; // the publisher writes, workers read
+	struct published policy;        // control swaps, workers read
+	struct server_options options;
+	const struct counter *counter;
+	struct local_clock clock;
+	struct cores cores;
+	bool eal_running;
+	struct control control;
+	struct port ports[SERVER_PORTS];
+	unsigned port_count; // open
+	struct worker workers[CONFIG_CORES];
+	unsigned worker_count; // running
+};
+
+static int fail(int error, const char *what, char *problem, size_t size)
+{
+	snprintf(problem, size, "%s: %s", what, strerror(-error));
+	return error;
+}
+
+static unsigned queues_wanted(const struct config *config)
+{
+	unsigned queues = 0;
+
+	for (unsigned i = 0; i < config->serve_count; i++)
+		queues += config->serves[i].workers;
+	return queues;
+}
+
+// What the configuration may say but this build cannot do.
+static int check(const struct config *config, char *problem, size_t size)
+{
+	const char *why = NULL;
+
+	if (config->serve_count == 0)
+		why = "no `serve` line: nothing to serve, and following upstream servers has no effect yet";
+	else if (config->serve_count > SERVER_PORTS)
+		why = "more than 16 `serve` lines";
+	else if (config->port == 0)
+		why = "`port 0` asks not to serve, and following upstream servers has no effect yet";
+	for (unsigned i = 0; i < config->serve_count; i++) {
+		const struct config_serve *serve = &config->serves[i];
+
+		if (strcmp(serve->device, "kernel") == 0)
+			why = "`serve kernel` has no effect yet: name a DPDK device";
+		else if (serve->hwtimestamp == CONFIG_HWTIMESTAMP_REQUIRE)
+			why = "`hwtimestamp require`: no port has hardware timestamps yet";
+		else if (serve->workers > PORT_QUEUES)
+			why = "`workers`: at most 16 a port";
+	}
+	if (!why)
+		return 0;
+	snprintf(problem, size, "%s", why);
+	return -EINVAL;
+}
+
+static int open_clock(struct server *server, char *problem, size_t size)
+{
+	const struct local_clock_driver *driver = &local_clock_system;
+	int error;
+
+	if (server->options.software_clock)
+		driver = &local_clock_null;
+	else if (server->options.config->clock == CONFIG_CLOCK_FOLLOW)
+		driver = &local_clock_follow;
+	error = driver->open(&server->clock);
+	if (error)
+		return fail(error, "clock", problem, size);
+	server->clock.driver = driver;
+	server->counter = counter_choose();
+	return 0;
+}
+
+static int start_eal(struct server *server, char *problem, size_t size)
+{
+	const struct config *config = server->options.config;
+	const char *devices[SERVER_PORTS];
+	unsigned queues = queues_wanted(config);
+	cpu_set_t allowed;
+	int error;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		return fail(-errno, "cores", problem, size);
+	error = cores_choose(&server->cores, &config->cores, &allowed, queues, problem, size);
+	if (error)
+		return error;
+	for (unsigned i = 0; i < config->serve_count; i++)
+		devices[i] = config->serves[i].device;
+	struct eal_options options = {
+		.control_cpu = server->cores.control,
+		.worker_cpus = server->cores.workers,
+		.worker_count = server->cores.worker_count,
+		.devices = devices,
+		.device_count = config->serve_count,
+		.arguments = (const char *const *)config->ealargs,
+		.argument_count = config->ealarg_count,
+		.memory_mb = EAL_BASE_MB + EAL_QUEUE_MB * queues,
+	};
+
+	error = eal_start(&options, problem, size);
+	server->eal_running = !error;
+	return error;
+}
+
+static void init_reference(struct server *server)
+{
+	const struct config *config = server->options.config;
+	struct reference_options options = {
+		.local = {
+			.enabled = config->local.enabled,
+			.stratum = (uint8_t)config->local.stratum,
+			.distance = config->local.distance,
+			.activate = config->local.activate,
+			.waitsynced = config->local.waitsynced,
+			.waitunsynced = config->local.waitunsynced,
+		},
+		.follow_stratum = (uint8_t)config->follow_stratum,
+		.max_clock_error_ppb = (int64_t)(config->maxclockerror_ppm * 1000),
+	};
+
+	reference_init(&server->control.keeper, &options);
+}
+
+// The first page is out before anybody can ask for the time.
+static int start_publishing(struct server *server, char *problem, size_t size)
+{
+	struct publisher_options options = {
+		.counter = server->counter,
+		.clock = &server->clock,
+		.page = &server->page,
+		.clock_precision_s = server->options.config->clockprecision_s,
+	};
+	struct publisher_report report;
+	struct time_page page;
+	int error = publisher_open(&server->control.publisher, &options);
+
+	if (error)
+		return fail(error, "clock", problem, size);
+	server->control.clock = &server->clock;
+	init_reference(server);
+	error = control_decide(&server->control);
+	if (error)
+		return fail(error, "clock", problem, size);
+	for (int i = 0; !time_page_read(&server->page, &page); i++) {
+		if (i == FIRST_PAGE_TRIES)
+			return fail(-ETIMEDOUT, "time page", problem, size);
+		usleep(1000);
+	}
+	publisher_describe(server->control.publisher, &report);
+	log_info("clock %s: counter %s at %.6f MHz, precision 2^%d s, map error %ld ns",
+			server->clock.driver->name, server->counter->name, report.counter_hz / 1e6,
+			report.precision, report.map_error_ns);
+	return 0;
+}
+
+static int open_port(
+		struct server *server, const struct config_serve *serve, char *problem, size_t size)
+{
+	const struct config *config = server->options.config;
+	struct port *port = &server->ports[server->port_count];
+	struct host host = {
+		.address_count = serve->address_count,
+		.ntp_port = (uint16_t)config->port,
+		.dscp = (uint8_t)config->dscp,
+	};
+	struct port_options options = {
+		.device = serve->device,
+		.host = &host,
+		.queues = serve->workers,
+	};
+	char why[256];
+
+	static_assert(HOST_ADDRESSES == CONFIG_SERVE_ADDRESSES);
+	memcpy(host.addresses, serve->addresses, sizeof(host.addresses));
+	int error = port_open(port, &options, why, sizeof(why));
+
+	if (error) {
+		snprintf(problem, size, "serve %s: %s", serve->device, why);
+		return error;
+	}
+	server->port_count++;
+	return 0;
+}
+
+static void warn_of_distance(const struct port *port, unsigned cpu)
+{
+	int port_at = port_node(port);
+	int worker_at = numa_available() < 0 ? -1 : numa_node_of_cpu((int)cpu);
+
+	if (port_at >= 0 && worker_at >= 0 && port_at != worker_at)
+		log_warn("port %s: on NUMA node %d, its worker's CPU %u on node %d", port->name,
+				port_at, cpu, worker_at);
+}
+
+static void log_port(const struct port *port, unsigned cpu)
+{
+	char text[SUBNET_TEXT_SIZE];
+	char addresses[HOST_ADDRESSES * SUBNET_TEXT_SIZE];
+	size_t used = 0;
+
+	for (unsigned i = 0; i < port->host.address_count; i++)
+		used += (size_t)snprintf(addresses + used, sizeof(addresses) - used, " %s",
+				subnet_print(&port->host.addresses[i], text));
+	log_info("port %s: serving%s on UDP port %u, first worker on CPU %u, %s timestamps",
+			port->name, addresses, port->host.ntp_port, cpu, timestamper_software.name);
+	warn_of_distance(port, cpu);
+}
+
+// Queues are dealt out to the workers in turn.
+static int give_queues(struct server *server, char *problem, size_t size)
+{
+	unsigned dealt = 0;
+
+	for (unsigned p = 0; p < server->port_count; p++) {
+		struct port *port = &server->ports[p];
+
+		log_port(port, server->cores.workers[dealt % server->cores.worker_count]);
+		for (unsigned q = 0; q < port->queue_count; q++) {
+			unsigned w = dealt++ % server->cores.worker_count;
+			struct worker *worker = &server->workers[w];
+
+			if (worker->queue_count == WORKER_QUEUES)
+				return fail(-E2BIG, "too many queues for one worker", problem,
+						size);
+			worker->queues[worker->queue_count++] = &port->queues[q];
+		}
+	}
+	return 0;
+}
+
+static int start_workers(struct server *server, char *problem, size_t size)
+{
+	struct time_page page;
+	int error = give_queues(server, problem, size);
+
+	time_page_read(&server->page, &page);
+	for (unsigned i = 0; i < server->cores.worker_count && !error; i++) {
+		struct worker *worker = &server->workers[i];
+		uint64_t seed;
+
+		if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+			return fail(-errno, "random numbers", problem, size);
+		responder_init(&worker->responder, seed);
+		worker->counter = server->counter;
+		worker->timestamper = &timestamper_software;
+		worker->page = &server->page;
+		worker->policy = &server->policy;
+		worker->ns_per_tick = page.map.ns_per_tick;
+		error = worker_start(worker, i + 1);
+		if (error)
+			return fail(error, "worker", problem, size);
+		server->worker_count++;
+	}
+	return error;
+}
+
+static void watch(void *context, double uptime_s)
+{
+	struct server *server = context;
+
+	for (unsigned i = 0; i < server->port_count; i++)
+		port_watch_link(&server->ports[i], uptime_s);
+}
+
+static void report(void *context)
+{
+	struct server *server = context;
+
+	for (unsigned i = 0; i < server->port_count; i++)
+		port_log_counters(&server->ports[i]);
+}
+
+static bool workers_left_behind(struct server *server)
+{
+	for (unsigned i = 0; i < server->worker_count; i++) {
+		if (!published_left_behind(&server->policy, &server->workers[i].seen))
+			return false;
+	}
+	return true;
+}
+
+// Once every worker has gone through its loop, nobody holds the old one. A worker that does not
+// by then hangs: the old policy is then left to it.
+static void replace_policy(struct server *server, const struct policy *policy)
+{
+	const void *old = published_swap(&server->policy, policy);
+
+	for (int i = 0; i < POLICY_TRIES; i++) {
+		if (workers_left_behind(server)) {
+			free((void *)old);
+			return;
+		}
+		usleep(1000);
+	}
+	log_error("reload: a worker does not take the new access rules");
+}
+
+// A new policy from the file, or the old one and the reason.
+static void reload(void *context)
+{
+	struct server *server = context;
+	struct config_problem problem;
+	struct config *config;
+	struct policy *policy = NULL;
+
+	if (!server->options.config_file) {
+		log_warn("reload: the configuration came as arguments, there is no file to read again");
+		return;
+	}
+	config = config_new();
+	if (!config)
+		snprintf(problem.text, sizeof(problem.text), "no memory");
+	else if (config_read_file(config, server->options.config_file, &problem) == 0
+			&& config_finish(config, &problem) == 0)
+		policy = access_build(
+				config, server->options.family, problem.text, sizeof(problem.text));
+	if (policy) {
+		replace_policy(server, policy);
+		log_info("reload: %u access rules in effect; other directives wait for a restart",
+				config->access_count);
+	} else {
+		log_error("reload: nothing changed: %s", problem.text);
+	}
+	config_free(config);
+}
+
+static int open_all(struct server *server, char *problem, size_t size)
+{
+	const struct config *config = server->options.config;
+	struct policy *policy;
+	int error = check(config, problem, size);
+
+	if (error)
+		return error;
+	policy = access_build(config, server->options.family, problem, size);
+	if (!policy)
+		return -EINVAL;
+	published_swap(&server->policy, policy);
+	error = open_clock(server, problem, size);
+	if (!error)
+		error = start_eal(server, problem, size);
+	if (!error)
+		error = start_publishing(server, problem, size);
+	for (unsigned i = 0; i < config->serve_count && !error; i++)
+		error = open_port(server, &config->serves[i], problem, size);
+	if (!error)
+		error = start_workers(server, problem, size);
+	return error;
+}
+
+int server_open(struct server **result, const struct server_options *options, char *problem,
+		size_t size)
+{
+	struct server *server = aligned_alloc(_Alignof(struct server), sizeof(*server));
+	int error;
+
+	if (!server)
+		return fail(-ENOMEM, "server", problem, size);
+	*server = (struct server){
+		.options = *options,
+		.control = {
+			.exit_after_s = options->exit_after_s,
+			.tasks = { server, watch, reload, report },
+		},
+	};
+	error = open_all(server, problem, size);
+	if (error) {
+		server_close(server);
+		return error;
+	}
+	*result = server;
+	return 0;
+}
+
+void server_run(struct server *server)
+{
+	log_info("serving: %u port(s), %u worker(s), control on CPU %u", server->port_count,
+			server->worker_count, server->cores.control);
+	control_run(&server->control);
+}
+
+void server_close(struct server *server)
+{
+	if (!server)
+		return;
+	for (unsigned i = 0; i < server->worker_count; i++)
+		worker_stop(&server->workers[i]);
+	report(server);
+	for (unsigned i = 0; i < server->port_count; i++)
+		port_close(&server->ports[i]);
+	publisher_close(server->control.publisher);
+	if (server->eal_running)
+		eal_stop();
+	if (server->clock.driver)
+		server->clock.driver->close(&server->clock);
+	free((void *)atomic_load(&server->policy.current));
+	free(server);
+}
