@@ -115,7 +115,7 @@ static void answer(struct worker *worker, struct queue *queue, const struct poli
 		mbuf->data_len = burst->frames[burst->reply_count].length;
 		mbuf->pkt_len = mbuf->data_len;
 		mbuf->ol_flags = 0;
-		burst->verdicts[burst->reply_count] = verdict;
+		burst->verdicts[burst->reply_count] = (uint8_t)verdict;
 		burst->replies[burst->reply_count++] = mbuf;
 	}
 }
