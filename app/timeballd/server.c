@@ -8,7 +8,8 @@
 #include "drivers/drivers.h"
 #include "timeballd/access.h"
 #include "timeballd/cores.h"
-#include "timeballd/process.h"
+#include "timeballd/reload.h"
+#include "timeballd/supported.h"
 #include "timing/time_page.h"
 
 #include <assert.h>
@@ -20,7 +21,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define SERVER_PORTS     16
 #define EAL_BASE_MB      32
 #define EAL_QUEUE_MB     16
 #define FIRST_PAGE_TRIES 1000 // of a millisecond
@@ -35,7 +35,9 @@ struct server {
 	struct cores cores;
 	bool eal_running;
 	struct control control;
-	struct port ports[SERVER_PORTS];
+	struct reload *reload; // under way, or NULL
+	bool reload_again;
+	struct port ports[SUPPORTED_PORTS];
 	unsigned port_count; // open
 	struct worker workers[CONFIG_CORES];
 	unsigned worker_count; // running
@@ -54,33 +56,6 @@ static unsigned queues_wanted(const struct config *config)
 	for (unsigned i = 0; i < config->serve_count; i++)
 		queues += config->serves[i].workers;
 	return queues;
-}
-
-// What the configuration may say but this build cannot do.
-static int check(const struct config *config, char *problem, size_t size)
-{
-	const char *why = NULL;
-
-	if (config->serve_count == 0)
-		why = "no `serve` line: nothing to serve, and following upstream servers has no effect yet";
-	else if (config->serve_count > SERVER_PORTS)
-		why = "more than 16 `serve` lines";
-	else if (config->port == 0)
-		why = "`port 0` asks not to serve, and following upstream servers has no effect yet";
-	for (unsigned i = 0; i < config->serve_count; i++) {
-		const struct config_serve *serve = &config->serves[i];
-
-		if (strcmp(serve->device, "kernel") == 0)
-			why = "`serve kernel` has no effect yet: name a DPDK device";
-		else if (serve->hwtimestamp == CONFIG_HWTIMESTAMP_REQUIRE)
-			why = "`hwtimestamp require`: no port has hardware timestamps yet";
-		else if (serve->workers > PORT_QUEUES)
-			why = "`workers`: at most 16 a port";
-	}
-	if (!why)
-		return 0;
-	snprintf(problem, size, "%s", why);
-	return -EINVAL;
 }
 
 static int open_clock(struct server *server, char *problem, size_t size)
@@ -103,7 +78,7 @@ static int open_clock(struct server *server, char *problem, size_t size)
 static int start_eal(struct server *server, char *problem, size_t size)
 {
 	const struct config *config = server->options.config;
-	const char *devices[SERVER_PORTS];
+	const char *devices[SUPPORTED_PORTS];
 	unsigned queues = queues_wanted(config);
 	cpu_set_t allowed;
 	int error;
@@ -283,14 +258,6 @@ static int start_workers(struct server *server, char *problem, size_t size)
 	return error;
 }
 
-static void watch(void *context, double uptime_s)
-{
-	struct server *server = context;
-
-	for (unsigned i = 0; i < server->port_count; i++)
-		port_watch_link(&server->ports[i], uptime_s);
-}
-
 static void report(void *context)
 {
 	struct server *server = context;
@@ -324,40 +291,57 @@ static void replace_policy(struct server *server, const struct policy *policy)
 	log_error("reload: a worker does not take the new access rules");
 }
 
-// A new policy from the file, or the old one and the reason.
+// SIGHUP. Asked again while one is under way, the file is read once more after it.
 static void reload(void *context)
 {
 	struct server *server = context;
-	struct config_problem problem;
-	struct config *config;
-	struct policy *policy = NULL;
+	int error;
 
 	if (!server->options.config_file) {
 		log_warn("reload: the configuration came as arguments, there is no file to read again");
 		return;
 	}
-	config = config_new();
-	if (!config)
-		snprintf(problem.text, sizeof(problem.text), "no memory");
-	else if (config_read_file(config, server->options.config_file, &problem) == 0
-			&& config_finish(config, &problem) == 0)
-		policy = access_build(
-				config, server->options.family, problem.text, sizeof(problem.text));
-	if (policy) {
-		replace_policy(server, policy);
+	server->reload_again = server->reload != NULL;
+	if (server->reload_again)
+		return;
+	error = reload_start(&server->reload, server->options.config_file, server->options.family);
+	if (error)
+		log_error("reload: %s", strerror(-error));
+}
+
+// A new policy from the file, or the old one and the reason.
+static void finish_reload(struct server *server)
+{
+	struct reload_result result;
+
+	if (!server->reload || !reload_take(server->reload, &result))
+		return;
+	server->reload = NULL;
+	if (result.policy) {
+		replace_policy(server, result.policy);
 		log_info("reload: %u access rules in effect; other directives wait for a restart",
-				config->access_count);
+				result.rule_count);
 	} else {
-		log_error("reload: nothing changed: %s", problem.text);
+		log_error("reload: nothing changed: %s", result.problem);
 	}
-	config_free(config);
+	if (server->reload_again)
+		reload(server);
+}
+
+static void watch(void *context, double uptime_s)
+{
+	struct server *server = context;
+
+	for (unsigned i = 0; i < server->port_count; i++)
+		port_watch_link(&server->ports[i], uptime_s);
+	finish_reload(server);
 }
 
 static int open_all(struct server *server, char *problem, size_t size)
 {
 	const struct config *config = server->options.config;
 	struct policy *policy;
-	int error = check(config, problem, size);
+	int error = supported_check(config, problem, size);
 
 	if (error)
 		return error;

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a configuration may say but this build cannot do.
+#pragma once
+
+#include "config/config.h"
+
+#include <stddef.h>
+
+#define SUPPORTED_PORTS 16
+
+// Returns 0, or -EINVAL with one line for the operator in `problem`.
+int supported_check(const struct config *config, char *problem, size_t size);
