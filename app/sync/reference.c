@@ -32,8 +32,8 @@ static struct reference local(const struct reference_keeper *keeper, utc_t now)
 		.stratum = keeper->options.local.stratum,
 		.refid = REFID_LOCAL,
 		.root_dispersion_rate_ppb = keeper->options.max_clock_error_ppb,
-		// 1 to 64 s back.
-		.time = { ((seconds - 1) & ~INT64_C(63)) * NS_PER_S },
+		// 1 to 33 s back: within 1 to 64 even when control is late.
+		.time = { ((seconds - 1) & ~INT64_C(31)) * NS_PER_S },
 		.as_of = now,
 	};
 }
