@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The command line: checking and printing a configuration, options that would mislead, directives as
-arguments, the background and its pidfile."""
+"""The command line: checking and printing a configuration, options that would mislead, directives
+as arguments, the background and its pidfile."""
 
 import os
 import re
@@ -100,15 +100,19 @@ def wait_dead(pid, within):
 def background(bench, pidfile, log, *more):
     """Starts it as an init script would; returns the completed parent."""
     config = bench.config.replace("pidfile /", "pidfile " + pidfile)
+    folder, name = os.path.split(bench.lab.file("timeball.conf", config))
     # Its own files instead of pipes: a pipe would stay open in the child and keep us waiting.
     out = bench.lab.path("out")
     with bench.server, open(out, "w") as file:
-        parent = subprocess.run([DAEMON, "-x", "-l", log, "-f",
-                                 bench.lab.file("timeball.conf", config), *more],
+        parent = subprocess.run([DAEMON, "-x", "-l", log, "-f", name, *more], cwd=folder,
                                 stdin=subprocess.DEVNULL, stdout=file, stderr=file,
                                 timeout=PATIENCE)
-    with open(out) as file:
-        return parent.returncode, file.read()
+    return parent.returncode, read(out)
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
 
 
 @case("background", "the parent exits when the pidfile is in place and the port serves")
@@ -117,8 +121,7 @@ def goes_to_background(bench):
     status, said = background(bench, pidfile, log)
     equal((status, said), (0, ""), "exit status and output of the parent")
     # No waiting here: what a script does next must find it all.
-    with open(pidfile) as file:
-        pid = int(file.read())
+    pid = int(read(pidfile))
     try:
         os.kill(pid, 0)
         equal(os.getsid(pid), pid, "its session")
@@ -129,25 +132,27 @@ def goes_to_background(bench):
         status, said = background(bench, pidfile, bench.lab.path("log"))
         equal(status, 1, "exit status of a second start; " + said)
         check(pidfile in said and said.count("\n") == 1, "a second start says: " + said)
-        with open(pidfile) as file:
-            equal(int(file.read()), pid, "the pidfile after a second start")
+        equal(int(read(pidfile)), pid, "the pidfile after a second start")
         equal(bench.ask().leap, 0, "LI after a second start")
         status, said = background(bench, pidfile, bench.lab.path("log"), "-n")
         equal(status, 1, "exit status of a second start in the foreground; " + said)
+
+        # The file was named from another folder than the one it lives in now.
+        os.kill(pid, signal.SIGHUP)
+        wait_until(lambda: "reload:" in read(log), "SIGHUP is heard")
+        check("access rules in effect" in read(log), "reload failed; log:\n" + read(log))
     finally:
         os.kill(pid, signal.SIGTERM)
-    wait_dead(pid, within=2)
+        wait_dead(pid, within=2)
     check(not os.path.exists(pidfile), "the pidfile is left behind")
-    with open(log) as file:
-        check("serving" in file.read(), "the log file has no word of it")
+    check("serving" in read(log), "the log file has no word of it")
 
 
 def attach(bench, log):
     """The bench asks a daemon it did not start."""
     class Started:
         def story(self):
-            with open(log) as file:
-                return file.read()
+            return read(log)
     bench.attach(Started())
 
 

@@ -146,7 +146,8 @@ def checksums(bench):
     for _ in range(20):
         frame = bench.request()
         bit = random.randrange(16)
-        bad_header.append(set_be16(frame, IP_OFFSET + 10, get_be16(frame, IP_OFFSET + 10) ^ 1 << bit))
+        at = IP_OFFSET + 10
+        bad_header.append(set_be16(frame, at, get_be16(frame, at) ^ 1 << bit))
         # In the checksum, then in what it covers: the ports to us, the payload.
         for source in CLIENT4, CLIENT6:
             frame = bench.request(source=source)
@@ -225,8 +226,8 @@ def jumbo(bench):
     number = 0
     for size in 1473, 1600, 1969, 2000, 2048, 4000, 8972:
         for source in CLIENT4, CLIENT6:
-            bench.wire.send(bench.request(ntp() + bytes(size - 48 - (20 if source is CLIENT6 else 0)),
-                                          source=source))
+            tail = bytes(size - 48 - (20 if source is CLIENT6 else 0))
+            bench.wire.send(bench.request(ntp() + tail, source=source))
             number += 1
         # A valid small request in a huge frame may be answered, by 48 octets, or not.
         payload = ntp()
@@ -258,7 +259,8 @@ def exchange_frame(bench, frame, wanted):
 def check_arp_reply(bench, reply, parsed, address, sender, sender_mac=CLIENT_MAC):
     equal((parsed.dst, parsed.src), (sender_mac, bench.mac), "Ethernet addresses")
     body = parsed[ARP]
-    equal((body.hwtype, body.ptype, body.hwlen, body.plen, body.op), (1, 0x800, 6, 4, 2), "ARP header")
+    equal((body.hwtype, body.ptype, body.hwlen, body.plen, body.op), (1, 0x800, 6, 4, 2),
+          "ARP header")
     equal((body.hwsrc, body.psrc), (bench.mac, address), "the address asked for")
     equal((body.hwdst, body.pdst), (sender_mac, sender), "who asked")
     check(len(reply) >= 42, "a frame of %d octets" % len(reply))
@@ -356,7 +358,8 @@ def echo(bench):
             sequence = random.randrange(65536)
             frame = maker(bench.mac, data, destination=address, sequence=sequence)
             reply, parsed = exchange_frame(bench, frame, lambda it: True)
-            check(len(reply) <= max(len(frame), 60), "%d octets in, %d out" % (len(frame), len(reply)))
+            check(len(reply) <= max(len(frame), 60), "%d octets in, %d out"
+                  % (len(frame), len(reply)))
             equal((parsed.dst, parsed.src), (CLIENT_MAC, bench.mac), "Ethernet addresses")
             if maker is echo4:
                 ip, body = parsed[IP], reply[UDP4_OFFSET:IP_OFFSET + parsed[IP].len]
@@ -376,8 +379,9 @@ def echo(bench):
 
 @case("P8-icmp", "no other ICMP is answered, no echo to groups, none with a wrong sum")
 def other_icmp(bench):
-    bench.silent([echo4(bench.mac, icmp={"chksum": 0x1234}), echo6(bench.mac, icmp={"cksum": 0x1234}),
-                  echo4(bench.mac, icmp={"code": 1})], "icmp_malformed")
+    bench.silent([echo4(bench.mac, icmp={"chksum": 0x1234}),
+                  echo6(bench.mac, icmp={"cksum": 0x1234}), echo4(bench.mac, icmp={"code": 1})],
+                 "icmp_malformed")
     broadcast = "ff:ff:ff:ff:ff:ff"
     bench.silent([echo4(broadcast), echo4(broadcast, destination="192.168.1.255"),
                   echo4(bench.mac, destination="255.255.255.255"),

@@ -198,8 +198,8 @@ def arp(operation=1, sender_mac=CLIENT_MAC, sender=CLIENT4, target_mac="00:00:00
                        **fields)) + trailer
 
 
-def solicitation(target=SERVER6, source=CLIENT6, destination=None, mac=None, link_address=CLIENT_MAC,
-                 hop_limit=255, source_mac=CLIENT_MAC, **icmp):
+def solicitation(target=SERVER6, source=CLIENT6, destination=None, mac=None,
+                 link_address=CLIENT_MAC, hop_limit=255, source_mac=CLIENT_MAC, **icmp):
     """A neighbour solicitation, to the solicited-node group unless said otherwise."""
     destination = destination or solicited_node(target)
     message = ICMPv6ND_NS(tgt=target, **icmp)

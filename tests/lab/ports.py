@@ -84,7 +84,8 @@ def announced_at_start(bench):
     equal(note.dst, "ff:ff:ff:ff:ff:ff", "to whom ARP is announced")
     body = note[ARP]
     # RFC 5227 section 2.3: a request for the address by the address.
-    equal((body.hwtype, body.ptype, body.hwlen, body.plen, body.op), (1, 0x800, 6, 4, 1), "ARP header")
+    equal((body.hwtype, body.ptype, body.hwlen, body.plen, body.op), (1, 0x800, 6, 4, 1),
+          "ARP header")
     equal((body.hwsrc, body.psrc, body.pdst), (bench.mac, "192.168.1.10", "192.168.1.10"), "ARP")
     frame = found["fd00:1::10"]
     equal(Ether(frame).dst, "33:33:00:00:00:01", "to whom the NA is sent")
@@ -142,7 +143,7 @@ def flaps(bench):
 def two_queues(bench):
     bench.daemon.stop()
     bench.daemon = bench.lab.daemon(bench.server, serve_config(
-        "net_af_packet0,iface=srv0,qpairs=2 address 192.168.1.10/24 address fd00:1::10/64 workers 2"))
+        "net_af_packet0,iface=srv0,qpairs=2 address 192.168.1.10/24 workers 2"))
     bench.ask(bench.first, "192.168.1.10")
     before = bench.daemon.settled_ledgers()["net_af_packet0"]
     bench.wire.drain()

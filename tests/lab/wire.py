@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Plain NTP through the daemon, octet by octet: the W tests, and what CVEs taught (B4)."""
 
+import functools
 import os
 import random
 import struct
+import time
 
 import lab
-from lab import case, check, equal
-from packets import (CLIENT4, CLIENT6, SERVER4, SERVER6, Answer, IPv6, answer_origin, arp, echo4,
-                     echo6, ntp, solicitation, udp4, udp6, udp_payload, unix_time,
-                     verify_answer_frame)
+from lab import Skip, case, check, equal
+from packets import (CLIENT4, CLIENT6, SERVER4, SERVER6, UDP4_OFFSET, Answer, IPv6, answer_origin,
+                     arp, echo4, echo6, ntp, set_be16, solicitation, udp4, udp6, udp_payload,
+                     unix_time, verify_answer_frame)
 from wire_bench import WINDOW, WireBench, both_families
 
 SECOND4 = "192.168.1.20"
@@ -125,6 +127,9 @@ def wrong_extensions(bench):
     tails = [extension(0x4242, length, size)
              for length in (0, 1, 3, 4, 8, 12, 15, 17, 27, 29, 30, 31, 36, 40, 65532, 65535)
              for size in (28, 32) if length != size]
+    # Lengths that add up and are wrong all the same.
+    tails += [extension(0x4242, first) + extension(0x4242, second)
+              for first, second in ((4, 28), (8, 28), (12, 28), (18, 30), (29, 35), (27, 33))]
     # 16 octets are at most a MAC; and what follows whole fields counts as well.
     tails += [extension(0x4242, 16), extension(0x4242, 28) + bytes(4),
               extension(0x4242, 28) + extension(0x4242, 0, 28)]
@@ -133,59 +138,72 @@ def wrong_extensions(bench):
                  "ntp_extension", "ntp_key")
 
 
-def sample(bench, count):
-    """Answers to `count` requests sent in a hurry."""
-    answers = []
-    while len(answers) < count:
-        frames = [bench.request(port=1024 + i) for i in range(WINDOW)]
-        found, _ = bench.send_all(frames)
-        equal(len(found), WINDOW, "answers to a window of requests")
-        answers += [Answer(udp_payload(frame)) for frame in found]
-    return answers
+def plain_requests(bench, count):
+    """Requests made quickly: no UDP checksum, but a transmit timestamp of their own."""
+    frame = set_be16(bench.request(), UDP4_OFFSET + 6, 0)
+    return [frame[:-8] + random.randbytes(8) for _ in range(count)]
+
+
+@functools.cache
+def hurried(bench):
+    """Answers to requests in bursts, many found at the same moment."""
+    return [Answer(udp_payload(frame)) for _ in range(200)
+            for frame in bench.burst(plain_requests(bench, WINDOW))]
 
 
 @case("W11", "receive is before transmit, never equal, and never repeats")
 def unique_receive(bench):
-    bench.sample = sample(bench, 6000)
-    for answer in bench.sample:
+    answers = hurried(bench)
+    for answer in answers:
         check(answer.receive < answer.transmit, "receive %#x, transmit %#x"
               % (answer.receive, answer.transmit))
-    equal(len({answer.receive for answer in bench.sample}), len(bench.sample),
+    equal(len({answer.receive for answer in answers}), len(answers),
           "different receive timestamps")
 
 
 @case("W12", "the low bit is 1 in receive, 0 in transmit timestamps")
 def low_bits(bench):
-    for answer in bench.sample:
+    for answer in hurried(bench):
         equal((answer.receive & 1, answer.transmit & 1), (1, 0), "low bits")
+
+
+def check_random(name, values, bits):
+    """Bits 1 to bits - 1 of the timestamps look drawn by lot."""
+    count = len(values)
+    for bit in range(1, bits):
+        ones = sum(value >> bit & 1 for value in values)
+        # Five standard deviations: one run in two million fails by chance for each bit.
+        check(abs(ones - count / 2) < 5 * (count / 4) ** 0.5,
+              "bit %d of %s is set in %d of %d" % (bit, name, ones, count))
+    cells = min(bits - 1, 6)
+    tally = [0] * (1 << cells)
+    for value in values:
+        tally[value >> 1 & (1 << cells) - 1] += 1
+    wanted = count / len(tally)
+    chi = sum((seen - wanted) ** 2 / wanted for seen in tally)
+    degrees = len(tally) - 1
+    check(chi < degrees + 6 * (2 * degrees) ** 0.5, "chi squared of %s is %.1f for %d degrees"
+          % (name, chi, degrees))
 
 
 @case("W13", "bits below the precision are random")
 def random_bits(bench):
-    bits = 32 + bench.sample[0].precision
-    check(2 <= bits <= 16, "%d bits below the precision" % bits)
-    count = len(bench.sample)
-    for name in "receive", "transmit":
-        values = [getattr(answer, name) for answer in bench.sample]
-        for bit in range(1, bits):
-            ones = sum(value >> bit & 1 for value in values)
-            # Five standard deviations: one run in two million fails by chance for each bit.
-            check(abs(ones - count / 2) < 5 * (count / 4) ** 0.5,
-                  "bit %d of %s is set in %d of %d" % (bit, name, ones, count))
-        cells = min(bits - 1, 6)
-        tally = [0] * (1 << cells)
-        for value in values:
-            tally[value >> 1 & (1 << cells) - 1] += 1
-        wanted = count / len(tally)
-        chi = sum((seen - wanted) ** 2 / wanted for seen in tally)
-        degrees = len(tally) - 1
-        check(chi < degrees + 6 * (2 * degrees) ** 0.5, "chi squared of %s is %.1f for %d degrees"
-              % (name, chi, degrees))
+    bits = 32 + hurried(bench)[0].precision
+    if bits < 2:
+        raise Skip("the clock is so good that no bits are left")
+    # One at a time: in a burst a receive timestamp depends on the one before, as none repeats.
+    receives = [bench.exchange(frame)[1].receive for frame in plain_requests(bench, 4000)]
+    check_random("receive", receives, bits)
+    # In a burst: what leaves at the same moment differs by nothing but chance.
+    transmits = [answer.transmit for answer in hurried(bench)]
+    check_random("transmit", transmits, bits)
+    same = sum(one == next_one for one, next_one in zip(transmits, transmits[1:])) / len(transmits)
+    check(same < 2 / (1 << bits - 1) + 0.05, "%.3f of the transmit timestamps repeat" % same)
 
 
 @case("W14", "the reference time is set, in the past, and at most 65 s old")
 def reference_time(bench):
-    for answer in bench.sample[:100] + [bench.answered(bench.request())]:
+    for answer in [bench.answered(bench.request()) for _ in range(20)]:
         age = unix_time(answer.transmit) - unix_time(answer.reference)
         check(answer.reference and 0 < age < 65, "the reference time is %f s old" % age)
 
@@ -249,7 +267,7 @@ def own_addresses(bench):
 def ipv4_header(bench):
     for fields in {}, {"ttl": 1}, {"tos": 0x03}, {"tos": 0xb8}, {"flags": "DF"}, {"ttl": 255}:
         frame = udp4(ntp(), bench.mac, **fields)
-        reply, *_ = bench.exchange(frame) or (b"",)
+        reply = bench.reply_to(frame)
         ip = verify_answer_frame(reply).payload
         equal(ip.ttl, 64, "TTL")
         equal(ip.tos, DSCP << 2, "type of service")
@@ -261,7 +279,7 @@ def ipv6_header(bench):
     labels = set()
     for label in 0, 1, 0xfffff, 0x12345:
         for hops in 1, 255:
-            reply, *_ = bench.exchange(udp6(ntp(), bench.mac, fl=label, hlim=hops, tc=0x03)) or (b"",)
+            reply = bench.reply_to(udp6(ntp(), bench.mac, fl=label, hlim=hops, tc=0x03))
             ip = verify_answer_frame(reply)[IPv6]
             equal(ip.hlim, 64, "hop limit")
             equal(ip.tc, DSCP << 2, "traffic class")
@@ -274,10 +292,9 @@ def ipv6_header(bench):
 @case("W22", "requests of one burst are answered in order")
 def order(bench):
     for _ in range(20):
-        payloads = [ntp() for _ in range(40)]
-        frames = [bench.request(payload) for payload in payloads]
-        answers, _ = bench.send_all(frames)
-        equal([answer_origin(answer) for answer in answers], [payload[40:48] for payload in payloads],
+        frames = plain_requests(bench, WINDOW)
+        answers = bench.burst(frames)
+        equal([answer_origin(answer) for answer in answers], [frame[-8:] for frame in frames],
               "origins, in the order of the answers")
         receives = [Answer(udp_payload(answer)).receive for answer in answers]
         check(receives == sorted(receives), "receive timestamps are not in order")
@@ -323,8 +340,8 @@ def control_modes(bench):
     # The well-known ones as they were really sent: READVAR, monlist, chronyd's old port.
     known = [bytes((0x16, 2, 0, 1)) + bytes(8), bytes((0x17, 0, 3, 0x2a)) + bytes(4),
              bytes((0x17, 0, 3, 0x2a)) + bytes(188), bytes((0x16, 1, 0, 1)) + bytes(44)]
-    bench.silent([udp4(payload, bench.mac, port=port) for payload in known for port in (123, 40000)],
-                 "ntp_short", "ntp_mode")
+    bench.silent([udp4(payload, bench.mac, port=port)
+                  for payload in known for port in (123, 40000)], "ntp_short", "ntp_mode")
 
 
 @case("B4-ping-pong", "an answer sent back is not answered")
@@ -332,8 +349,7 @@ def ping_pong(bench):
     for port in 123, 40000:
         for mode in 1, 3:
             request = bench.request(ntp(mode=mode), port=port)
-            reply, *_ = bench.exchange(request) or (b"",)
-            payload = udp_payload(reply)
+            payload = udp_payload(bench.reply_to(request))
             back = [maker(payload, bench.mac, source=source, port=123)
                     for maker, source in ((udp4, CLIENT4), (udp6, CLIENT6))]
             bench.silent(back, "ntp_mode")
@@ -356,6 +372,31 @@ def balance(bench):
     equal(sum(ledger.verdicts().values()), ledger["received"], "sum of the verdicts")
     equal(ledger.port["ipackets"], sent, "the port's own count of frames received")
     equal(ledger["pending"], 0, "frames without a verdict")
+
+
+@case("W13-coarse", "a coarser clockprecision is told, and hides what is below it")
+def coarse_precision(bench):
+    bench.daemon.stop()
+    bench.start(bench.config + "clockprecision 1e-3\n")
+    step = 2.0 ** -9
+    late = []
+    for _ in range(400):
+        # As no timestamp repeats, those of a hurry would queue behind the latest.
+        time.sleep(1.5 * step)
+        frame = bench.request()
+        sent = time.time()
+        bench.wire.send(frame)
+        # Announcements come in between.
+        reply, _ = bench.wire.wait_for(lambda it: answer_origin(it) == frame[-8:], 10)
+        check(reply, "no answer")
+        answer = Answer(udp_payload(reply))
+        equal(answer.precision, -9, "precision")
+        late.append((unix_time(answer.receive) - sent) / step)
+    # Upward by up to one step of the clock, evenly; and some that the machine delayed.
+    check(min(late) > -0.01, "a receive timestamp %f steps early" % -min(late))
+    for eighth in range(8):
+        share = sum(eighth <= value * 8 < eighth + 1 for value in late) / len(late)
+        check(share > 0.03, "only %.3f of the receive timestamps in eighth %d" % (share, eighth))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 """A daemon at one end of a wire that nobody else speaks on, and questions asked by whole frames."""
 
 import os
+import signal
 import time
 
 from lab import Namespace, Wire, check, connect, equal, serve_config, wait_until
@@ -83,6 +84,12 @@ class WireBench:
             return None
         return reply, Answer(udp_payload(reply)), sent, got
 
+    def reply_to(self, frame):
+        """The frame that answers a valid request, not looked into."""
+        found = self.exchange(frame)
+        check(found, "no answer to %s" % frame.hex())
+        return found[0]
+
     def ask(self, frame=None, patience=ANSWER_PATIENCE):
         """Asks until there is an answer, whatever else arrives; for waiting."""
         frame = frame or self.request()
@@ -134,6 +141,23 @@ class WireBench:
             check(reply, "a valid request after %d frames was not answered" % (start + WINDOW))
             answers += before
         return answers, markers
+
+    def burst(self, frames):
+        """Has the worker find all frames at once; returns as many answers. At most WINDOW frames,
+        all of them valid requests."""
+        os.kill(self.daemon.pid, signal.SIGSTOP)
+        try:
+            os.waitpid(self.daemon.pid, os.WUNTRACED)
+            for frame in frames:
+                self.wire.send(frame)
+        finally:
+            os.kill(self.daemon.pid, signal.SIGCONT)
+        answers = []
+        deadline = time.monotonic() + ANSWER_PATIENCE
+        while len(answers) < len(frames) and (frame := self.wire.receive(deadline)) is not None:
+            answers.append(frame)
+        equal(len(answers), len(frames), "answers to a burst")
+        return answers
 
     def silent(self, frames, *verdicts):
         """None of the frames is answered, a valid request after them is, and the daemon counts each
