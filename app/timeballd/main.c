@@ -141,7 +141,7 @@ static int start(const struct options *options, struct config *config)
 	return status;
 }
 
-static int run_with_config(const struct options *options)
+static int run_with_config(struct options *options)
 {
 	struct config_problem problem;
 	struct config *config = read_config(options, &problem);
@@ -152,6 +152,11 @@ static int run_with_config(const struct options *options)
 		return EXIT_FAILURE;
 	}
 	apply_options(options, config);
+	// It is read again at a reload, when the background has left the folder we are in.
+	char *config_path = realpath(options->config_path, NULL);
+
+	if (config_path)
+		options->config_path = config_path;
 	if (options->action == OPTIONS_PRINT_CONFIG) {
 		for (unsigned i = 0; i < config->notice_count; i++)
 			fprintf(stderr, "timeballd: %s\n", config->notices[i]);
@@ -163,6 +168,7 @@ static int run_with_config(const struct options *options)
 		status = start(options, config);
 	}
 	config_free(config);
+	free(config_path);
 	return status;
 }
 

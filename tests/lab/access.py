@@ -56,7 +56,10 @@ class Access:
         """A new policy by SIGHUP."""
         serial = self.serial + 1
         self.write(*access, "allow " + SENTINEL % serial)
+        start = len(self.daemon.log())
         self.daemon.reload()
+        # The policy before may allow the sentinel too.
+        self.daemon.wait_log("reload: .* in effect", start=start)
         wait_until(lambda: self.in_effect(serial), "the new policy is in effect; log:\n"
                    + self.daemon.story())
         self.serial = serial
