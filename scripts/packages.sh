@@ -6,10 +6,10 @@
 
 packages_for() {
 	case $1 in
-	build) say gcc libc6-dev meson ninja-build pkgconf libdpdk-dev libnuma-dev ;;
+	build) say clang gcc libbpf-dev libc6-dev meson ninja-build pkgconf libdpdk-dev libnuma-dev ;;
 	run) say iproute2 ;;
 	check) say binutils clang clang-format libclang-rt-14-dev libcmocka-dev shellcheck universal-ctags ;;
-	lab) say dpdk-dev ethtool iproute2 iputils-ping nftables python3-scapy ;;
+	lab) say cpio dpdk-dev ethtool iproute2 iputils-ping netbase nftables python3-scapy qemu-system-x86 ;;
 	fresh) say debootstrap ;;
 	-h | --help) usage >&2 && return 1 ;;
 	*) die "no package list named $1" ;;

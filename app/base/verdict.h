@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What became of a frame. Every frame received ends in exactly one of these, each is a counter:
-// answers + drops = received. One row gives the enum, the counter's name and its help.
+// answers + drops = received. One row gives the enum, the counter's name and its help; answers come
+// first, TX_FULL is the first drop.
 #pragma once
+
+#include <stdbool.h>
 
 #define VERDICTS(X)                                                                                \
 	X(PENDING, "pending", "Not decided yet; never counted")                                    \
@@ -9,12 +12,14 @@
 	X(ARP_ANSWERED, "arp_answered", "ARP requests for our addresses answered")                 \
 	X(ND_ANSWERED, "nd_answered", "Neighbour solicitations for our addresses answered")        \
 	X(ECHO_ANSWERED, "echo_answered", "Echo requests answered")                                \
+	X(MLD_ANSWERED, "mld_answered", "Multicast listener queries answered")                     \
 	X(TX_FULL, "tx_full", "Replies that the transmit queue did not take")                      \
 	X(RUNT, "runt", "Frames shorter than their headers")                                       \
 	X(SEGMENTED, "segmented", "Frames spread over several buffers, longer than any request")   \
 	X(FOREIGN_MAC, "foreign_mac", "Frames for another Ethernet address")                       \
 	X(BAD_SOURCE_MAC, "bad_source_mac", "Frames from a multicast or our own Ethernet address") \
-	X(TAGGED, "tagged", "Frames with a VLAN tag")                                              \
+	X(VLAN_FOREIGN, "vlan_foreign", "Frames of another VLAN than the one that is served")      \
+	X(TAGGED, "tagged", "Frames with more than two VLAN tags")                                 \
 	X(FOREIGN_ETHERTYPE, "foreign_ethertype", "Frames that are neither IP nor ARP")            \
 	X(ARP_IGNORED, "arp_ignored", "ARP that asks for nothing of ours")                         \
 	X(ARP_MALFORMED, "arp_malformed", "ARP that is not IPv4 over Ethernet")                    \
@@ -27,9 +32,9 @@
 	X(IP_MULTICAST, "ip_multicast", "Packets to a multicast or broadcast address")             \
 	X(IP_FOREIGN, "ip_foreign", "Packets to an address that is not ours")                      \
 	X(IP_PROTOCOL, "ip_protocol", "IP packets that are neither UDP nor echo")                  \
-	X(ICMP_IGNORED, "icmp_ignored", "ICMP other than echo requests and solicitations")         \
+	X(ICMP_IGNORED, "icmp_ignored", "ICMP that asks for nothing of ours")                      \
 	X(ICMP_MALFORMED, "icmp_malformed", "ICMP with a wrong length, checksum or option")        \
-	X(NEIGHBOR_LIMITED, "neighbor_limited", "ARP and solicitations over the answer rate")      \
+	X(NEIGHBOR_LIMITED, "neighbor_limited", "Neighbours' questions over the answer rate")      \
 	X(ECHO_LIMITED, "echo_limited", "Echo requests over the answer rate")                      \
 	X(UDP_MALFORMED, "udp_malformed", "UDP headers whose length is wrong")                     \
 	X(UDP_CHECKSUM, "udp_checksum", "UDP with a wrong or, on IPv6, absent checksum")           \
@@ -48,6 +53,12 @@ enum verdict {
 #undef VERDICT_ENUM
 	VERDICT_COUNT,
 };
+
+// Whether the frame has become an answer that is to be sent.
+static inline bool verdict_is_answer(enum verdict verdict)
+{
+	return verdict > VERDICT_PENDING && verdict < VERDICT_TX_FULL;
+}
 
 // The counter's name, as printed; `help` likewise. Both are static.
 const char *verdict_name(enum verdict verdict);

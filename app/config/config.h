@@ -26,12 +26,15 @@ enum config_hwtimestamp {
 	CONFIG_HWTIMESTAMP_OFF,
 };
 
-// serve DEVICE address A/LEN [address A/LEN]... [workers N] [hwtimestamp auto|require|off]
+// serve DEVICE address A/LEN [address A/LEN]... [vlan ID] [workers N] [hwtimestamp auto|require|off]
+// serve net_af_xdpN,iface=INTERFACE shared [workers N] [hwtimestamp auto|require|off]
 struct config_serve {
 	char *device; // PCI address, DPDK vdev with its arguments, or "kernel", as written
 	struct subnet addresses[CONFIG_SERVE_ADDRESSES];
 	unsigned address_count;
-	unsigned workers; // queues of this port, 1 unless written
+	int vlan;         // 0..4094, -1 unless written: any
+	unsigned workers; // queues of this port, 1 unless written; of AF_XDP all are taken
+	bool shared;      // with the kernel, whose addresses it serves
 	enum config_hwtimestamp hwtimestamp;
 	char *where; // "file:line"
 };

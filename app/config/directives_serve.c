@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define VLAN_HIGHEST 4094 // IEEE 802.1Q reserves 4095
+
 // Interfaces are what people write first; DPDK's own names all have one of these signs.
 static bool device_is_plausible(const char *device)
 {
@@ -44,9 +46,22 @@ static int serve_address_read(const struct statement *statement, const char *wor
 	return 0;
 }
 
-static int serve_vlan_refuse(const struct statement *statement, const char *, void *)
+static int serve_shared_check(const struct statement *statement, const struct config_serve *serve)
 {
-	return statement_refuse(statement, "VLANs are not supported yet");
+	const char *device = statement->words[0];
+
+	if (strncmp(device, "net_af_xdp", strlen("net_af_xdp")) || !strstr(device, ",iface="))
+		return statement_refuse(
+				statement, "shared needs a device like net_af_xdp0,iface=eth0");
+	if (strstr(device, ",xdp_prog="))
+		return statement_refuse(statement, "shared brings an xdp_prog of its own");
+	if (serve->address_count)
+		return statement_refuse(statement,
+				"shared takes no address: it serves those of the interface");
+	if (serve->vlan >= 0)
+		return statement_refuse(
+				statement, "shared takes no VLAN: tagged frames stay the kernel's");
+	return 0;
 }
 
 static int serve_options_read(const struct statement *statement, struct config_serve *serve)
@@ -61,6 +76,7 @@ static int serve_options_read(const struct statement *statement, struct config_s
 		.kind = VALUE_CHOICE,
 		.choices = hwtimestamp_names,
 	};
+	static const struct value_type vlan = { .kind = VALUE_INTEGER, .max = VLAN_HIGHEST };
 	static const struct value_type workers = {
 		.kind = VALUE_UNSIGNED,
 		.min = 1,
@@ -71,7 +87,8 @@ static int serve_options_read(const struct statement *statement, struct config_s
 		{ .name = "hwtimestamp",
 				.type = &hwtimestamp,
 				.offset = offsetof(struct config_serve, hwtimestamp) },
-		{ .name = "vlan", .read = serve_vlan_refuse },
+		{ .name = "shared", .offset = offsetof(struct config_serve, shared) },
+		{ .name = "vlan", .type = &vlan, .offset = offsetof(struct config_serve, vlan) },
 		{ .name = "workers",
 				.type = &workers,
 				.offset = offsetof(struct config_serve, workers) },
@@ -91,15 +108,19 @@ static int serve_options_read(const struct statement *statement, struct config_s
 				" an interface is net_af_packet0,iface=%.32s",
 				device, device);
 	error = options_read(statement, 1, options, serve);
-	if (!error && !serve->address_count)
+	if (error)
+		return error;
+	if (serve->shared)
+		return serve_shared_check(statement, serve);
+	if (!serve->address_count)
 		return statement_refuse(statement, "needs an address");
-	return error;
+	return 0;
 }
 
 int serve_read(struct statement *statement)
 {
 	struct config *config = statement->config;
-	struct config_serve *serves, serve = { .workers = 1 };
+	struct config_serve *serves, serve = { .vlan = -1, .workers = 1 };
 	int error = serve_options_read(statement, &serve);
 
 	if (error)

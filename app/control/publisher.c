@@ -50,7 +50,7 @@ static int8_t advertised_precision(
 }
 
 // Everything that half the root delay does not cover: the reference's own error and its growth
-// since the control thread last spoke, the map's, the stamps'.
+// since the control thread last spoke, the map's, and the random bits below the precision.
 static void add_dispersion(const struct publisher *publisher, const struct reference *reference,
 		struct time_page *page)
 {
@@ -60,7 +60,7 @@ static void add_dispersion(const struct publisher *publisher, const struct refer
 
 	page->map_error_ns = tracker->error_ns;
 	page->dispersion_ns = reference->root_dispersion_ns + tracker->error_ns
-			+ publisher->options.stamp_error_ns;
+			+ (int64_t)ceil(ldexp(NS_PER_S, publisher->precision));
 	if (age_ns > 0)
 		page->dispersion_ns += (int64_t)ceil((double)age_ns * growth);
 	page->dispersion_rate = time_rate_from_double(

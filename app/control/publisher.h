@@ -18,7 +18,6 @@ struct publisher_options {
 	const struct local_clock *clock;
 	struct latch *page;       // what the workers read
 	double clock_precision_s; // 0: measure
-	int64_t stamp_error_ns;   // of the workers' timestamps, part of root dispersion
 };
 
 // Measures the counter (20 ms) and starts the thread; nothing is published before the first

@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ARGUMENTS 128
 #define TEXT_SIZE 8192
@@ -119,16 +118,14 @@ static long free_hugepages(void)
 int eal_start(const struct eal_options *options, char *problem, size_t size)
 {
 	struct arguments arguments = { 0 };
-	char prefix[32];
-
 	if (!given(options, "--no-huge") && free_hugepages() == 0) {
 		snprintf(problem, size,
 				"no free hugepages: reserve some with scripts/hugepages.sh, or write `ealarg --no-huge` to do without");
 		return -ENOMEM;
 	}
-	snprintf(prefix, sizeof(prefix), "--file-prefix=timeball%d", (int)getpid());
 	add(&arguments, "timeballd");
-	add(&arguments, prefix);
+	// Names an empty folder below /run only: no process shares anything with another.
+	add(&arguments, "--file-prefix=timeball");
 	add(&arguments, "--no-telemetry");
 	add(&arguments, "--log-level=error");
 	// It calls errors what it does without: a qdisc, secondary processes.

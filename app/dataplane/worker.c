@@ -10,10 +10,13 @@
 #include <rte_launch.h>
 #include <rte_mbuf.h>
 
+#include <errno.h>
+
 #define BURST 32
 
 // One burst on its way through the worker.
 struct burst {
+	const struct host *host;
 	uint16_t count;
 	struct rte_mbuf *mbufs[BURST]; // as received
 	uint64_t arrived[BURST];       // ticks
@@ -61,18 +64,12 @@ static enum verdict answer_request(struct worker *worker, const struct policy *p
 	return responder_answer(&worker->responder, policy, &burst->serving, &request, payload);
 }
 
-static bool is_reply(enum verdict verdict)
-{
-	return verdict == VERDICT_ANSWERED || verdict == VERDICT_ARP_ANSWERED
-			|| verdict == VERDICT_ND_ANSWERED || verdict == VERDICT_ECHO_ANSWERED;
-}
-
 static enum verdict answer_frame(struct worker *worker, struct queue *queue,
 		const struct policy *policy, struct burst *burst, uint16_t i)
 {
 	struct rte_mbuf *mbuf = burst->mbufs[i];
 	struct frame *frame = &burst->frames[burst->reply_count];
-	const struct host *host = &queue->port->host;
+	const struct host *host = burst->host;
 	enum verdict verdict;
 
 	if (mbuf->nb_segs > 1)
@@ -107,14 +104,15 @@ static void answer(struct worker *worker, struct queue *queue, const struct poli
 		struct rte_mbuf *mbuf = burst->mbufs[i];
 		enum verdict verdict = answer_frame(worker, queue, policy, burst, i);
 
-		if (!is_reply(verdict)) {
+		if (!verdict_is_answer(verdict)) {
 			count(&queue->verdicts[verdict], 1);
 			rte_pktmbuf_free(mbuf);
 			continue;
 		}
 		mbuf->data_len = burst->frames[burst->reply_count].length;
 		mbuf->pkt_len = mbuf->data_len;
-		mbuf->ol_flags = 0;
+		// What was found at receiving must not be taken for a wish at sending.
+		mbuf->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 		burst->verdicts[burst->reply_count] = (uint8_t)verdict;
 		burst->replies[burst->reply_count++] = mbuf;
 	}
@@ -143,9 +141,13 @@ static void stamp(struct worker *worker, struct burst *burst)
 // Replies the queue does not take are freed: later they would carry an old time.
 static void transmit(struct queue *queue, struct burst *burst)
 {
-	uint16_t sent = rte_eth_tx_burst(
-			queue->port->id, queue->number, burst->replies, burst->reply_count);
+	uint16_t sent;
 
+	errno = 0;
+	sent = rte_eth_tx_burst(queue->port->id, queue->number, burst->replies, burst->reply_count);
+	// AF_PACKET takes what it cannot send, and would send it once the link is back.
+	if (errno == ENETDOWN && queue->port->keeps_unsent)
+		atomic_store_explicit(&queue->stranded, true, memory_order_relaxed);
 	for (uint16_t i = 0; i < sent; i++)
 		count(&queue->verdicts[burst->verdicts[i]], 1);
 	if (sent < burst->reply_count) {
@@ -154,7 +156,8 @@ static void transmit(struct queue *queue, struct burst *burst)
 	}
 }
 
-static void serve(struct worker *worker, struct queue *queue, const struct policy *policy)
+static void serve(struct worker *worker, struct queue *queue, const struct policy *policy,
+		const struct host *host)
 {
 	struct burst burst;
 
@@ -162,8 +165,11 @@ static void serve(struct worker *worker, struct queue *queue, const struct polic
 	if (burst.count == 0)
 		return;
 	worker->timestamper->stamp(worker->counter, burst.mbufs, burst.count, burst.arrived);
+	burst.host = host;
 	time_page_read(worker->page, &burst.page);
 	count(&queue->received, burst.count);
+	if (queue->rss.left > 0)
+		rss_look(&queue->rss, &queue->port->rss_key, burst.mbufs, burst.count);
 	claim(&burst.page, burst.arrived[burst.count - 1], &burst.serving);
 	burst.reply_count = 0;
 	answer(worker, queue, policy, &burst);
@@ -171,34 +177,57 @@ static void serve(struct worker *worker, struct queue *queue, const struct polic
 	transmit(queue, &burst);
 }
 
-// Tells the link where our addresses are, once for each time control wished for it.
-static void announce(struct queue *queue)
+// Sends a frame of our own accord; one without length is none.
+static void send_own(struct queue *queue, struct rte_mbuf *mbuf, uint16_t length)
 {
-	struct port *port = queue->port;
+	mbuf->data_len = length;
+	mbuf->pkt_len = length;
+	if (length > 0 && rte_eth_tx_burst(queue->port->id, queue->number, &mbuf, 1) == 1)
+		count(&queue->announced, 1);
+	else
+		rte_pktmbuf_free(mbuf);
+}
 
-	for (unsigned i = 0; i < port->host.address_count; i++) {
-		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(port->pool);
+// Tells the link which groups we are in and where our addresses are, once for each time control
+// wished for it.
+static void announce(struct queue *queue, const struct host *host)
+{
+	for (unsigned i = 0; i <= host->address_count; i++) {
+		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(queue->port->pool);
 
 		if (!mbuf)
 			return;
-		mbuf->data_len = neighbor_announce(
-				&port->host, i, rte_pktmbuf_mtod(mbuf, uint8_t *));
-		mbuf->pkt_len = mbuf->data_len;
-		if (rte_eth_tx_burst(port->id, queue->number, &mbuf, 1) == 1)
-			count(&queue->announced, 1);
-		else
-			rte_pktmbuf_free(mbuf);
+		uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
+
+		send_own(queue, mbuf,
+				i == 0 ? neighbor_report(host, frame)
+				       : neighbor_announce(host, i - 1, frame));
 	}
 }
 
-static void announce_if_wished(struct queue *queue)
+// What a listener query is owed beyond its answer. Where there is no buffer it is owed on.
+static void report_owed(struct queue *queue, const struct host *host)
+{
+	while (queue->neighbor.owed.groups != 0) {
+		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(queue->port->pool);
+
+		if (!mbuf)
+			return;
+		send_own(queue, mbuf,
+				neighbor_report_owed(&queue->neighbor, host,
+						rte_pktmbuf_mtod(mbuf, uint8_t *)));
+	}
+}
+
+static void announce_if_wished(struct queue *queue, const struct host *host)
 {
 	unsigned wished = atomic_load_explicit(&queue->port->announcements, memory_order_relaxed);
 
+	report_owed(queue, host);
 	if (queue->number != 0 || wished == queue->announcements_seen)
 		return;
 	queue->announcements_seen = wished;
-	announce(queue);
+	announce(queue, host);
 }
 
 static int run(void *argument)
@@ -209,8 +238,14 @@ static int run(void *argument)
 		const struct policy *policy = published_get(worker->policy, &worker->seen);
 
 		for (unsigned i = 0; i < worker->queue_count; i++) {
-			announce_if_wished(worker->queues[i]);
-			serve(worker, worker->queues[i], policy);
+			struct queue *queue = worker->queues[i];
+			const struct host *host =
+					published_get(&queue->port->host, &queue->host_seen);
+
+			if (!host || atomic_load_explicit(&queue->stranded, memory_order_relaxed))
+				continue; // control opens the port again
+			announce_if_wished(queue, host);
+			serve(worker, queue, policy, host);
 		}
 	}
 	return 0;

@@ -5,9 +5,12 @@
 #include "frame/checksum.h"
 #include "frame/frame.h"
 #include "frame/layout.h"
+#include "frame/mld.h"
 
 #define IPV4_MORE_OR_OFFSET    0x3fff
 #define IPV4_LIMITED_BROADCAST UINT32_C(0xffffffff)
+#define VLAN_MASK              0x0fff
+#define VLAN_RESERVED          0x0fff
 
 static uint64_t load_mac(const uint8_t *mac)
 {
@@ -19,29 +22,17 @@ static uint64_t load_mac(const uint8_t *mac)
 	return (uint64_t)last << 32 | first;
 }
 
-static bool is_our_solicited_node(const struct host *host, const uint8_t low[3])
-{
-	bool ours = false;
-
-	for (unsigned i = 0; i < host->address_count; i++) {
-		const struct address *own = &host->addresses[i].address;
-
-		ours |= own->family == ADDRESS_IPV6 && memcmp(own->bytes + 13, low, 3) == 0;
-	}
-	return ours;
-}
-
 // Broadcast, or the multicast address (RFC 2464 section 7) of an IPv6 group we are in.
 static bool is_our_group_mac(const struct host *host, const uint8_t mac[MAC_SIZE])
 {
 	static const uint8_t broadcast[MAC_SIZE] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-	static const uint8_t all_nodes[MAC_SIZE] = { 0x33, 0x33, 0, 0, 0, 1 };
-	static const uint8_t solicited_node[] = { 0x33, 0x33, 0xff };
+	static const uint8_t all_nodes_mac[MAC_SIZE] = { 0x33, 0x33, 0, 0, 0, 1 };
+	static const uint8_t solicited_node_mac[] = { 0x33, 0x33, 0xff };
 
-	if (memcmp(mac, broadcast, MAC_SIZE) == 0 || memcmp(mac, all_nodes, MAC_SIZE) == 0)
+	if (memcmp(mac, broadcast, MAC_SIZE) == 0 || memcmp(mac, all_nodes_mac, MAC_SIZE) == 0)
 		return true;
-	return memcmp(mac, solicited_node, sizeof(solicited_node)) == 0
-			&& is_our_solicited_node(host, mac + sizeof(solicited_node));
+	return memcmp(mac, solicited_node_mac, sizeof(solicited_node_mac)) == 0
+			&& host_owns_low(host, mac + sizeof(solicited_node_mac));
 }
 
 static bool udp_checksum_is_good(
@@ -203,17 +194,15 @@ static bool is_ipv6_martian(const uint8_t *source)
 			|| (load_be64(source) == 0 && (lower <= 1 || lower >> 32 == 0xffff));
 }
 
-// A solicited-node group (RFC 4291 section 2.7.1), the only kind that asks anything of us.
-static bool is_our_group(const struct host *host, const uint8_t *destination)
+// Solicitations come to a group of ours, listener queries to all nodes too (RFC 3810 section 5.1.15).
+static bool is_asked_there(const struct host *host, uint8_t kind, const uint8_t *destination)
 {
-	static const uint8_t solicited_node[13] = { 0xff, 2, [11] = 1, [12] = 0xff };
-
-	return memcmp(destination, solicited_node, sizeof(solicited_node)) == 0
-			&& is_our_solicited_node(host, destination + sizeof(solicited_node));
+	if (kind == FRAME_MLD_QUERY && memcmp(destination, all_nodes, sizeof(all_nodes)) == 0)
+		return true;
+	return kind != FRAME_NONE && host_is_in_group(host, destination);
 }
 
-static enum verdict judge_ipv6_addresses(
-		const struct host *host, const uint8_t *ip, bool solicitation)
+static enum verdict judge_ipv6_addresses(const struct host *host, const uint8_t *ip, uint8_t kind)
 {
 	const uint8_t *source = ip + IPV6_SOURCE, *destination = ip + IPV6_DESTINATION;
 	bool to_us = false, from_us = false;
@@ -228,10 +217,10 @@ static enum verdict judge_ipv6_addresses(
 	}
 	if (!to_us && destination[0] != 0xff)
 		return VERDICT_IP_FOREIGN;
-	if (!to_us && !(solicitation && is_our_group(host, destination)))
+	if (!to_us && !is_asked_there(host, kind, destination))
 		return VERDICT_IP_MULTICAST;
 	// RFC 4862 section 5.4.2: who probes for a duplicate has no address yet.
-	if (solicitation && is_ipv6_unspecified(source))
+	if (kind == FRAME_SOLICITATION && is_ipv6_unspecified(source))
 		return VERDICT_PENDING;
 	return from_us || is_ipv6_martian(source) ? VERDICT_IP_SOURCE : VERDICT_PENDING;
 }
@@ -242,12 +231,17 @@ static enum verdict judge_ipv6_shape(const struct frame *frame, const uint8_t *i
 
 	if (left < IPV6_SIZE)
 		return VERDICT_RUNT;
-	if (ip[0] >> 4 != 6 || load_be16(ip + IPV6_PAYLOAD_LENGTH) > left - IPV6_SIZE)
+	unsigned length = load_be16(ip + IPV6_PAYLOAD_LENGTH);
+
+	if (ip[0] >> 4 != 6 || length > left - IPV6_SIZE)
 		return VERDICT_IP_MALFORMED;
 	switch (ip[IPV6_NEXT_HEADER]) {
 	case PROTOCOL_FRAGMENT:
 		return VERDICT_IP_FRAGMENT;
 	case PROTOCOL_HOP_BY_HOP:
+		if (mld_is_query(ip + IPV6_SIZE, length))
+			return VERDICT_PENDING;
+		return VERDICT_IP_EXTENSION;
 	case PROTOCOL_ROUTING:
 	case PROTOCOL_ESP:
 	case PROTOCOL_AH:
@@ -260,6 +254,27 @@ static enum verdict judge_ipv6_shape(const struct frame *frame, const uint8_t *i
 	default:
 		return VERDICT_PENDING;
 	}
+}
+
+// Which question of a neighbour's it is that may come to a group, or FRAME_NONE. Of what is left
+// with a hop-by-hop header there is but one kind.
+static uint8_t group_question(const uint8_t *ip, uint16_t payload_length)
+{
+	uint8_t protocol = ip[IPV6_NEXT_HEADER];
+
+	if (protocol == PROTOCOL_ICMPV6 && payload_length > 0
+			&& ip[IPV6_SIZE + ICMP_TYPE] == ICMPV6_SOLICITATION)
+		return FRAME_SOLICITATION;
+	return protocol == PROTOCOL_HOP_BY_HOP ? FRAME_MLD_QUERY : FRAME_NONE;
+}
+
+static enum verdict classify_mld_query(struct frame *frame)
+{
+	frame->kind = FRAME_MLD_QUERY;
+	frame->payload_offset += HOP_BY_HOP_SIZE;
+	frame->payload_length -= HOP_BY_HOP_SIZE;
+	frame->source_port = 0;
+	return VERDICT_PENDING;
 }
 
 static enum verdict classify_ipv6(const struct host *host, struct frame *frame, bool to_our_mac)
@@ -275,18 +290,19 @@ static enum verdict classify_ipv6(const struct host *host, struct frame *frame, 
 	memcpy(frame->source.bytes, ip + IPV6_SOURCE, sizeof(frame->source.bytes));
 	frame->payload_offset = frame->ip_offset + IPV6_SIZE;
 	frame->payload_length = load_be16(ip + IPV6_PAYLOAD_LENGTH);
-	bool solicitation = protocol == PROTOCOL_ICMPV6 && frame->payload_length > 0
-			&& ip[IPV6_SIZE + ICMP_TYPE] == ICMPV6_SOLICITATION;
+	uint8_t kind = group_question(ip, frame->payload_length);
 
-	verdict = judge_ipv6_addresses(host, ip, solicitation);
+	verdict = judge_ipv6_addresses(host, ip, kind);
 	if (verdict != VERDICT_PENDING)
 		return verdict;
-	if (!to_our_mac && !solicitation)
+	if (!to_our_mac && kind == FRAME_NONE)
 		return VERDICT_IP_MULTICAST;
 	if (protocol == PROTOCOL_UDP)
 		return classify_udp(host, frame, IPV6_ADDRESSES_SIZE);
 	if (protocol == PROTOCOL_ICMPV6)
 		return classify_icmp(frame);
+	if (kind == FRAME_MLD_QUERY)
+		return classify_mld_query(frame);
 	return VERDICT_IP_PROTOCOL;
 }
 
@@ -303,6 +319,37 @@ static enum verdict classify_arp(struct frame *frame)
 	return VERDICT_PENDING;
 }
 
+static bool is_tag(uint16_t type)
+{
+	return type == ETHERTYPE_VLAN || type == ETHERTYPE_SERVICE_VLAN
+			|| type == ETHERTYPE_OLD_SERVICE_VLAN;
+}
+
+// Steps over the tags; `type` is then what stands behind them. A frame's VLAN is the outermost that
+// is not 0: a priority tag names none (IEEE 802.1Q table 9-2).
+static enum verdict step_over_tags(const struct host *host, struct frame *frame, uint16_t *type)
+{
+	int vlan = 0;
+
+	for (unsigned i = 0; i < VLAN_TAGS && is_tag(*type); i++) {
+		const uint8_t *tag = frame->start + frame->ip_offset;
+
+		if (frame->length - frame->ip_offset < VLAN_TAG_SIZE)
+			return VERDICT_RUNT;
+		int named = load_be16(tag) & VLAN_MASK;
+
+		if (named == VLAN_RESERVED)
+			return VERDICT_VLAN_FOREIGN;
+		if (vlan == 0)
+			vlan = named;
+		*type = load_be16(tag + 2);
+		frame->ip_offset += VLAN_TAG_SIZE;
+	}
+	if (host->vlan != HOST_ANY_VLAN && host->vlan != vlan)
+		return VERDICT_VLAN_FOREIGN;
+	return is_tag(*type) ? VERDICT_TAGGED : VERDICT_PENDING;
+}
+
 enum verdict frame_classify(const struct host *host, struct frame *frame)
 {
 	const uint8_t *ethernet = frame->start;
@@ -317,18 +364,22 @@ enum verdict frame_classify(const struct host *host, struct frame *frame)
 		return VERDICT_FOREIGN_MAC;
 	if (ethernet[ETHERNET_SOURCE] & 1 || load_mac(ethernet + ETHERNET_SOURCE) == ours)
 		return VERDICT_BAD_SOURCE_MAC;
+	uint16_t type = load_be16(ethernet + ETHERNET_TYPE);
+
 	frame->ip_offset = ETHERNET_SIZE;
-	switch (load_be16(ethernet + ETHERNET_TYPE)) {
+	if (type != ETHERTYPE_IPV4 || host->vlan > 0) {
+		enum verdict verdict = step_over_tags(host, frame, &type);
+
+		if (verdict != VERDICT_PENDING)
+			return verdict;
+	}
+	switch (type) {
 	case ETHERTYPE_IPV4:
 		return classify_ipv4(host, frame, to_our_mac);
 	case ETHERTYPE_IPV6:
 		return classify_ipv6(host, frame, to_our_mac);
 	case ETHERTYPE_ARP:
 		return classify_arp(frame);
-	case ETHERTYPE_VLAN:
-	case ETHERTYPE_SERVICE_VLAN:
-	case ETHERTYPE_OLD_SERVICE_VLAN:
-		return VERDICT_TAGGED;
 	default:
 		return VERDICT_FOREIGN_ETHERTYPE;
 	}

@@ -16,6 +16,7 @@ enum frame_kind {
 	FRAME_ARP,
 	FRAME_SOLICITATION, // IPv6 neighbour solicitation
 	FRAME_ECHO,         // ICMP or ICMPv6 echo request
+	FRAME_MLD_QUERY,    // multicast listener query, the one kind with an extension header
 };
 
 struct frame {
@@ -27,7 +28,7 @@ struct frame {
 
 	// Found by frame_classify().
 	uint8_t kind;            // enum frame_kind
-	uint16_t ip_offset;      // where the IP (or ARP) header starts
+	uint16_t ip_offset;      // where the IP (or ARP) header starts, behind up to two VLAN tags
 	uint16_t payload_offset; // where UDP's payload (or the ICMP header) starts
 	uint16_t payload_length; // by the UDP (or IP) header; the frame may have padding behind it
 	uint16_t source_port;    // host order; 0 without UDP
@@ -35,16 +36,16 @@ struct frame {
 };
 
 // Tells what the frame is. Returns VERDICT_PENDING with the lower part of `frame` filled when it
-// wants an answer, else the verdict that ends it. ARP and ICMP are only told apart here:
+// wants an answer, else the verdict that ends it. ARP, ICMP and MLD are only told apart here:
 // neighbor_answer() looks whether they ask rightly. Never reads past `length`, never writes.
 enum verdict frame_classify(const struct host *host, struct frame *frame);
 
 // Makes the frame end after `end` bytes, padded with zeros to Ethernet's minimum if there is room.
 void frame_set_end(struct frame *frame, uint16_t end);
-// Turns a classified IP frame round in place: Ethernet and IP addresses and UDP ports swapped, our
-// TTL 64 (RFC 1700's default), DSCP, no fragmentation, lengths for a payload of `payload_length`
-// (for ICMP: header and data), padded with zeros to Ethernet's minimum. UDP checksum left to
-// frame_seal(). `payload_length` is never more than the request's.
+// Turns a classified UDP or echo frame round in place: VLAN tags kept, Ethernet and IP addresses and
+// UDP ports swapped, our TTL 64 (RFC 1700's default), DSCP, no fragmentation, lengths for a payload
+// of `payload_length` (for ICMP: header and data), padded with zeros to Ethernet's minimum. UDP
+// checksum left to frame_seal(). `payload_length` is never more than the request's.
 void frame_turn(const struct host *host, struct frame *frame, uint16_t payload_length);
 // Writes the UDP or ICMP checksum of a turned frame over its final bytes. Never 0 for UDP (RFC 768).
 void frame_seal(struct frame *frame);

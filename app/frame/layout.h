@@ -2,8 +2,12 @@
 // Where things are in the headers that this folder reads and writes.
 #pragma once
 
+#include <stdint.h>
+
 #define ETHERNET_SIZE    14
-#define ETHERNET_MINIMUM 60 // without FCS
+#define ETHERNET_MINIMUM 60 // without FCS; tags count, for whoever takes them off pads again
+#define VLAN_TAG_SIZE    4
+#define VLAN_TAGS        2 // that a frame may have
 #define IPV4_SIZE        20
 #define IPV6_SIZE        40
 // Source and destination, side by side in the IP header.
@@ -13,6 +17,11 @@
 #define ARP_SIZE            28
 #define ICMP_SIZE           8  // of an echo
 #define SOLICITATION_SIZE   24 // of an advertisement too; options not counted
+#define HOP_BY_HOP_SIZE     8  // the least, and enough for a router alert
+
+// What a solicited-node group begins with (RFC 4291 section 2.7.1).
+static const uint8_t solicited_node[13] = { 0xff, 2, [11] = 1, [12] = 0xff };
+static const uint8_t all_nodes[16] = { 0xff, 2, [15] = 1 };
 
 enum ethernet_offset {
 	ETHERNET_DESTINATION = 0,
@@ -94,6 +103,9 @@ enum icmp_type {
 	ICMP_ECHO_REQUEST = 8,
 	ICMPV6_ECHO_REQUEST = 128,
 	ICMPV6_ECHO_REPLY = 129,
+	ICMPV6_MLD_QUERY = 130,
+	ICMPV6_MLD_REPORT_V1 = 131,
 	ICMPV6_SOLICITATION = 135,
 	ICMPV6_ADVERTISEMENT = 136,
+	ICMPV6_MLD_REPORT = 143,
 };

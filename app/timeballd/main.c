@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "control/control.h"
+#include "timeballd/notify.h"
 #include "timeballd/options.h"
 #include "timeballd/process.h"
 #include "timeballd/server.h"
@@ -70,24 +71,31 @@ static int set_up_process(const struct config *config, char *problem, size_t siz
 static int serve(const struct options *options, struct config *config,
 		struct detachment *detachment, char *problem)
 {
+	struct notify notify;
 	struct server_options server_options = {
 		.config = config,
 		.config_file = options->config_line_count ? NULL : options->config_path,
 		.family = options->family,
 		.software_clock = options->null_clock,
 		.exit_after_s = options->exit_after_s,
+		.notify = &notify,
 	};
 	struct server *server = NULL;
+
+	notify_open(&notify);
 	int error = server_open(&server, &server_options, problem, PROBLEM_SIZE);
 
 	if (!error)
 		error = set_up_process(config, problem, PROBLEM_SIZE);
 	if (!error) {
 		process_ready(detachment);
+		notify_say(&notify, "READY=1\nSTATUS=serving");
 		server_run(server);
+		notify_say(&notify, "STOPPING=1");
 		log_info("timeballd " VERSION " stopping");
 	}
 	server_close(server);
+	notify_close(&notify);
 	return error;
 }
 

@@ -4,20 +4,23 @@
 #include "base/log.h"
 #include "control/control.h"
 #include "dataplane/eal.h"
+#include "dataplane/port_watch.h"
 #include "dataplane/worker.h"
 #include "drivers/drivers.h"
 #include "timeballd/access.h"
 #include "timeballd/cores.h"
+#include "timeballd/plan.h"
 #include "timeballd/reload.h"
+#include "timeballd/shared.h"
 #include "timeballd/supported.h"
 #include "timing/time_page.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <numa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -37,8 +40,13 @@ struct server {
 	struct control control;
 	struct reload *reload; // under way, or NULL
 	bool reload_again;
+	struct plan plans[SUPPORTED_PORTS];
+	unsigned plan_count;
+	int filter_file; // our XDP program, until it is attached; or -1
 	struct port ports[SUPPORTED_PORTS];
-	unsigned port_count; // open
+	struct shared shared[SUPPORTED_PORTS];      // beside ports
+	struct port_watch watches[SUPPORTED_PORTS]; // likewise
+	unsigned port_count;                        // opened
 	struct worker workers[CONFIG_CORES];
 	unsigned worker_count; // running
 };
@@ -49,13 +57,18 @@ static int fail(int error, const char *what, char *problem, size_t size)
 	return error;
 }
 
-static unsigned queues_wanted(const struct config *config)
+// Each port's workers in turn, as give_queues() deals with them.
+static void want_workers(const struct config *config, struct cores_host *host)
 {
-	unsigned queues = 0;
+	host->node_of_cpu = cores_node_of_cpu;
+	host->worker_count = 0;
+	for (unsigned i = 0; i < config->serve_count; i++) {
+		const struct config_serve *serve = &config->serves[i];
+		int node = cores_node_of_device("/sys", serve->device);
 
-	for (unsigned i = 0; i < config->serve_count; i++)
-		queues += config->serves[i].workers;
-	return queues;
+		for (unsigned w = 0; w < serve->workers && host->worker_count < CONFIG_CORES; w++)
+			host->nodes[host->worker_count++] = node;
+	}
 }
 
 static int open_clock(struct server *server, char *problem, size_t size)
@@ -75,21 +88,39 @@ static int open_clock(struct server *server, char *problem, size_t size)
 	return 0;
 }
 
+// CPUs isolated at boot (isolcpus) are in nobody's affinity unless asked for; what the service
+// manager's cpuset forbids stays forbidden.
+static void ask_for_named(cpu_set_t *allowed, const struct config_cores *named)
+{
+	cpu_set_t wanted = *allowed;
+
+	if (named->control >= 0)
+		CPU_SET((unsigned)named->control, &wanted);
+	for (unsigned i = 0; i < named->worker_count; i++)
+		CPU_SET(named->workers[i], &wanted);
+	if (!CPU_EQUAL(&wanted, allowed) && sched_setaffinity(0, sizeof(wanted), &wanted) == 0)
+		sched_getaffinity(0, sizeof(*allowed), allowed);
+}
+
 static int start_eal(struct server *server, char *problem, size_t size)
 {
 	const struct config *config = server->options.config;
 	const char *devices[SUPPORTED_PORTS];
-	unsigned queues = queues_wanted(config);
-	cpu_set_t allowed;
+	struct cores_host host;
+	unsigned queues = 0;
 	int error;
 
-	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+	if (sched_getaffinity(0, sizeof(host.allowed), &host.allowed))
 		return fail(-errno, "cores", problem, size);
-	error = cores_choose(&server->cores, &config->cores, &allowed, queues, problem, size);
+	ask_for_named(&host.allowed, &config->cores);
+	want_workers(config, &host);
+	error = cores_choose(&server->cores, &config->cores, &host, problem, size);
 	if (error)
 		return error;
-	for (unsigned i = 0; i < config->serve_count; i++)
-		devices[i] = config->serves[i].device;
+	for (unsigned i = 0; i < server->plan_count; i++) {
+		devices[i] = server->plans[i].device;
+		queues += server->plans[i].queues;
+	}
 	struct eal_options options = {
 		.control_cpu = server->cores.control,
 		.worker_cpus = server->cores.workers,
@@ -161,16 +192,20 @@ static int open_port(
 		struct server *server, const struct config_serve *serve, char *problem, size_t size)
 {
 	const struct config *config = server->options.config;
+	const struct plan *plan = &server->plans[server->port_count];
+	struct shared *shared = &server->shared[server->port_count];
 	struct port *port = &server->ports[server->port_count];
 	struct host host = {
 		.address_count = serve->address_count,
 		.ntp_port = (uint16_t)config->port,
 		.dscp = (uint8_t)config->dscp,
+		.vlan = serve->vlan,
 	};
 	struct port_options options = {
-		.device = serve->device,
+		.device = plan->device,
 		.host = &host,
-		.queues = serve->workers,
+		.queues = plan->queues,
+		.shared = serve->shared,
 	};
 	char why[256];
 
@@ -183,51 +218,59 @@ static int open_port(
 		return error;
 	}
 	server->port_count++;
-	return 0;
+	if (!serve->shared)
+		return 0;
+	error = shared_open(shared, port, host.ntp_port);
+	if (error)
+		snprintf(problem, size, "serve %s: %s", serve->device, strerror(-error));
+	return error;
 }
 
-static void warn_of_distance(const struct port *port, unsigned cpu)
+static void warn_of_distance(const struct queue *queue, unsigned cpu)
 {
-	int port_at = port_node(port);
-	int worker_at = numa_available() < 0 ? -1 : numa_node_of_cpu((int)cpu);
+	int port_at = port_node(queue->port);
+	int worker_at = cores_node_of_cpu((int)cpu);
 
 	if (port_at >= 0 && worker_at >= 0 && port_at != worker_at)
-		log_warn("port %s: on NUMA node %d, its worker's CPU %u on node %d", port->name,
-				port_at, cpu, worker_at);
+		log_warn("port %s: on NUMA node %d, CPU %u of the worker of its queue %u on node %d",
+				queue->port->name, port_at, cpu, queue->number, worker_at);
 }
 
-static void log_port(const struct port *port, unsigned cpu)
+static void log_port(const struct port *port, unsigned cpu, unsigned workers)
 {
-	char text[SUBNET_TEXT_SIZE];
-	char addresses[HOST_ADDRESSES * SUBNET_TEXT_SIZE];
-	size_t used = 0;
+	char addresses[PORT_ADDRESSES_TEXT_SIZE];
 
-	for (unsigned i = 0; i < port->host.address_count; i++)
-		used += (size_t)snprintf(addresses + used, sizeof(addresses) - used, " %s",
-				subnet_print(&port->host.addresses[i], text));
 	log_info("port %s: serving%s on UDP port %u, first worker on CPU %u, %s timestamps",
-			port->name, addresses, port->host.ntp_port, cpu, timestamper_software.name);
-	warn_of_distance(port, cpu);
+			port->name, port_print_addresses(port, addresses),
+			port_host(port)->ntp_port, cpu, timestamper_software.name);
+	if (workers > 1 && !port->hashes_addresses)
+		log_warn("port %s: deals frames out to its queues by a rule of its own: a client's requests may meet several workers, and what is known of clients is known per worker",
+				port->name);
 }
 
-// Queues are dealt out to the workers in turn.
+// A port's queues are dealt out to its own workers in turn; where CPUs are few, ports share them.
 static int give_queues(struct server *server, char *problem, size_t size)
 {
-	unsigned dealt = 0;
+	unsigned first = 0;
 
 	for (unsigned p = 0; p < server->port_count; p++) {
+		const unsigned *cpus = server->cores.workers;
+		unsigned worker_count = server->cores.worker_count;
+		unsigned own = server->options.config->serves[p].workers;
 		struct port *port = &server->ports[p];
 
-		log_port(port, server->cores.workers[dealt % server->cores.worker_count]);
+		log_port(port, cpus[first % worker_count], MIN(own, worker_count));
 		for (unsigned q = 0; q < port->queue_count; q++) {
-			unsigned w = dealt++ % server->cores.worker_count;
+			unsigned w = (first + q % own) % worker_count;
 			struct worker *worker = &server->workers[w];
 
 			if (worker->queue_count == WORKER_QUEUES)
 				return fail(-E2BIG, "too many queues for one worker", problem,
 						size);
 			worker->queues[worker->queue_count++] = &port->queues[q];
+			warn_of_distance(&port->queues[q], cpus[w]);
 		}
+		first += own;
 	}
 	return 0;
 }
@@ -328,13 +371,33 @@ static void finish_reload(struct server *server)
 		reload(server);
 }
 
+// DPDK has attached the program anew to a shared port that is back.
+static void watch_port(struct server *server, unsigned i, double uptime_s)
+{
+	struct port *port = &server->ports[i];
+	struct shared *shared = &server->shared[i];
+
+	if (port_watch(&server->watches[i], port, uptime_s) && shared->port) {
+		shared_close(shared);
+		int error = shared_open(shared, port, port_host(port)->ntp_port);
+
+		if (error)
+			log_error("port %s: cannot share %s: %s", port->name, port->interface,
+					strerror(-error));
+	}
+	port_check_hash(port);
+	if (!port->paused)
+		shared_watch(shared);
+}
+
 static void watch(void *context, double uptime_s)
 {
 	struct server *server = context;
 
 	for (unsigned i = 0; i < server->port_count; i++)
-		port_watch_link(&server->ports[i], uptime_s);
+		watch_port(server, i, uptime_s);
 	finish_reload(server);
+	notify_alive(server->options.notify, uptime_s);
 }
 
 static int open_all(struct server *server, char *problem, size_t size)
@@ -350,6 +413,10 @@ static int open_all(struct server *server, char *problem, size_t size)
 		return -EINVAL;
 	published_swap(&server->policy, policy);
 	error = open_clock(server, problem, size);
+	if (!error)
+		error = plan_all(server->plans, config, &server->filter_file, problem, size);
+	if (!error)
+		server->plan_count = config->serve_count;
 	if (!error)
 		error = start_eal(server, problem, size);
 	if (!error)
@@ -371,6 +438,7 @@ int server_open(struct server **result, const struct server_options *options, ch
 		return fail(-ENOMEM, "server", problem, size);
 	*server = (struct server){
 		.options = *options,
+		.filter_file = -1,
 		.control = {
 			.exit_after_s = options->exit_after_s,
 			.tasks = { server, watch, reload, report },
@@ -392,6 +460,19 @@ void server_run(struct server *server)
 	control_run(&server->control);
 }
 
+// DPDK takes its program off when a port is closed, but not when one could not be opened.
+static void remove_filters(struct server *server)
+{
+	for (unsigned i = 0; i < server->plan_count; i++) {
+		if (server->plans[i].xdp)
+			xdp_filter_remove(server->plans[i].interface);
+		if (server->plans[i].claim >= 0)
+			close(server->plans[i].claim);
+	}
+	if (server->filter_file >= 0)
+		close(server->filter_file);
+}
+
 void server_close(struct server *server)
 {
 	if (!server)
@@ -399,8 +480,11 @@ void server_close(struct server *server)
 	for (unsigned i = 0; i < server->worker_count; i++)
 		worker_stop(&server->workers[i]);
 	report(server);
-	for (unsigned i = 0; i < server->port_count; i++)
+	for (unsigned i = 0; i < server->port_count; i++) {
+		shared_close(&server->shared[i]);
 		port_close(&server->ports[i]);
+	}
+	remove_filters(server);
 	publisher_close(server->control.publisher);
 	if (server->eal_running)
 		eal_stop();

@@ -4,6 +4,7 @@
 
 #include "base/address.h"
 #include "config/config.h"
+#include "timeballd/notify.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@ struct server_options {
 	enum address_family family; // of resolved host names; ADDRESS_NONE: any
 	bool software_clock;        // -x
 	double exit_after_s;        // 0: never
+	struct notify *notify;      // told that the control loop turns
 };
 
 // Everything up to answering the first request. Returns 0, or -errno with one line for the operator

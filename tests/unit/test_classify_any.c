@@ -20,6 +20,7 @@ static void what_asks_of_us_is_pending(void **)
 		{ WIRE_ECHO6, FRAME_ECHO, WIRE_UDP6, 64, 0, "2001:db8::1" },
 		{ WIRE_SOLICITATION, FRAME_SOLICITATION, WIRE_UDP6, 32, 0, "2001:db8::1" },
 		{ WIRE_ARP, FRAME_ARP, WIRE_IP, 28, 0, "192.0.2.1" },
+		{ WIRE_QUERY, FRAME_MLD_QUERY, WIRE_UDP6 + 8, 28, 0, "fe80::9" },
 	};
 	struct host host = wire_host();
 

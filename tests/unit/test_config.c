@@ -128,11 +128,12 @@ static void serve_lines_accumulate(void **)
 			"serve net_af_packet0,iface=eth1,qdisc_bypass=1 address 192.168.1.10/24",
 			"serve 0000:03:00.0 address 10.0.0.1/8 address 2001:db8::7/64 workers 4 hwtimestamp "
 			"require",
-			"serve kernel", "allow", NULL });
+			"serve kernel", "serve net_af_xdp0,iface=eth0 shared workers 2", "allow",
+			NULL });
 	const struct config_serve *serve = config->serves;
 	char text[SUBNET_TEXT_SIZE];
 
-	assert_int_equal(config->serve_count, 3);
+	assert_int_equal(config->serve_count, 4);
 	assert_string_equal(serve[0].device, "net_af_packet0,iface=eth1,qdisc_bypass=1");
 	assert_int_equal(serve[0].address_count, 1);
 	assert_string_equal(subnet_print(&serve[0].addresses[0], text), "192.168.1.10/24");
@@ -146,6 +147,9 @@ static void serve_lines_accumulate(void **)
 	assert_int_equal(serve[1].hwtimestamp, CONFIG_HWTIMESTAMP_REQUIRE);
 	assert_string_equal(serve[2].device, "kernel");
 	assert_int_equal(serve[2].address_count, 0);
+	assert_false(serve[2].shared);
+	assert_true(serve[3].shared);
+	assert_int_equal(serve[3].workers, 2);
 	config_free(config);
 }
 
@@ -179,6 +183,22 @@ static void eal_arguments_accumulate_word_by_word(void **)
 	assert_string_equal(config->ealargs[0], "--no-huge");
 	assert_string_equal(config->ealargs[1], "-m");
 	assert_string_equal(config->ealargs[2], "512");
+	config_free(config);
+}
+
+static void a_port_serves_any_vlan_or_one(void **)
+{
+	struct config *config = config_read_good((const char *const[]){
+			"serve net_tap0 address 10.0.0.1/8",
+			"serve net_tap1 vlan 0 address 10.0.0.2/8",
+			"serve net_tap2 address 10.0.0.3/8 VLAN 4094 workers 2", "allow", NULL });
+	const struct config_serve *serve = config->serves;
+
+	assert_int_equal(serve[0].vlan, -1);
+	assert_int_equal(serve[1].vlan, 0);
+	assert_int_equal(serve[1].address_count, 1);
+	assert_int_equal(serve[2].vlan, 4094);
+	assert_int_equal(serve[2].workers, 2);
 	config_free(config);
 }
 
@@ -299,6 +319,7 @@ int main(void)
 		cmocka_unit_test(the_last_clock_wins_whole),
 		cmocka_unit_test(the_last_cores_wins_whole),
 		cmocka_unit_test(serve_lines_accumulate),
+		cmocka_unit_test(a_port_serves_any_vlan_or_one),
 		cmocka_unit_test(access_rules_keep_their_order),
 		cmocka_unit_test(eal_arguments_accumulate_word_by_word),
 		cmocka_unit_test(devices_and_addresses_are_served_once),

@@ -279,12 +279,33 @@ static void errors_name_the_place_and_the_nearest_word(void **)
 		{ "serve net_tap0 address ff02::1/64",
 				"Could not parse serve directive at line 1 of the command line: "
 				"\"ff02::1/64\" is no address of a host" },
-		{ "serve net_tap0 vlan 5 address 1.2.3.4/24",
+		{ "serve net_tap0 address 1.2.3.4/24 vlan",
 				"Could not parse serve directive at line 1 of the command line: "
-				"VLANs are not supported yet" },
+				"vlan needs a value" },
+		{ "serve net_tap0 vlan 4095 address 1.2.3.4/24",
+				"Could not parse serve directive at line 1 of the command line: "
+				"vlan \"4095\" is not a whole number from 0 to 4094" },
+		{ "serve net_tap0 vlan -1 address 1.2.3.4/24",
+				"Could not parse serve directive at line 1 of the command line: "
+				"vlan \"-1\" is not a whole number from 0 to 4094" },
 		{ "serve net_tap0 address 1.2.3.4/24 hwtimestamp maybe",
 				"Could not parse serve directive at line 1 of the command line: "
 				"hwtimestamp \"maybe\" is unknown" },
+		{ "serve net_af_packet0,iface=eth0 shared",
+				"Could not parse serve directive at line 1 of the command line: "
+				"shared needs a device like net_af_xdp0,iface=eth0" },
+		{ "serve net_af_xdp0 shared",
+				"Could not parse serve directive at line 1 of the command line: "
+				"shared needs a device like net_af_xdp0,iface=eth0" },
+		{ "serve net_af_xdp0,iface=eth0 shared address 1.2.3.4/24",
+				"Could not parse serve directive at line 1 of the command line: "
+				"shared takes no address: it serves those of the interface" },
+		{ "serve net_af_xdp0,iface=eth0,xdp_prog=a.o shared",
+				"Could not parse serve directive at line 1 of the command line: "
+				"shared brings an xdp_prog of its own" },
+		{ "serve net_af_xdp0,iface=eth0 vlan 5 shared",
+				"Could not parse serve directive at line 1 of the command line: "
+				"shared takes no VLAN: tagged frames stay the kernel's" },
 		{ "serve kernel address 1.2.3.4/24",
 				"Could not parse serve directive at line 1 of the command line: "
 				"kernel takes no options" },

@@ -121,7 +121,7 @@ static void a_flood_gets_the_burst_and_then_the_rate(void **)
 	for (unsigned kind = 0; kind < 4; kind++) {
 		for (unsigned i = 0; i < 4; i++) {
 			uint64_t now = starts[i];
-			struct neighbor neighbor = { { now }, { now } };
+			struct neighbor neighbor = { .resolution = { now }, .echo = { now } };
 
 			assert_int_equal(answered(&neighbor, &wires[kind], 150, now), 100);
 			assert_int_equal(answered(&neighbor, &wires[kind], 3, now + MS - 1), 0);

@@ -48,7 +48,7 @@ static inline struct host wire_host(void)
 		{ "fe80::1:2:3", 64 },
 		{ "10.9.8.7", 32 },
 	};
-	struct host host = { .ntp_port = 123, .dscp = 46 };
+	struct host host = { .ntp_port = 123, .dscp = 46, .vlan = HOST_ANY_VLAN };
 
 	memcpy(host.mac, wire_our_mac, sizeof(host.mac));
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
@@ -85,22 +85,30 @@ static inline bool wire_is_ipv4(const uint8_t *frame)
 	return wire_get16(frame + 12) == 0x0800;
 }
 
-// Of a frame without options or extension headers.
+// The size of a hop-by-hop header, which is that of a listener query where there is one.
+static inline unsigned wire_hop_by_hop(const uint8_t *frame)
+{
+	return !wire_is_ipv4(frame) && frame[WIRE_IP + 6] == 0 ? 8 : 0;
+}
+
+// Of an untagged frame without options or other extension headers.
 static inline uint8_t wire_protocol(const uint8_t *frame)
 {
+	if (wire_hop_by_hop(frame) > 0)
+		return frame[WIRE_IP + 40];
 	return frame[WIRE_IP + (wire_is_ipv4(frame) ? 9 : 6)];
 }
 
 static inline unsigned wire_transport(const uint8_t *frame)
 {
-	return WIRE_IP + (wire_is_ipv4(frame) ? 20 : 40);
+	return WIRE_IP + (wire_is_ipv4(frame) ? 20 : 40) + wire_hop_by_hop(frame);
 }
 
 static inline unsigned wire_transport_length(const uint8_t *frame)
 {
 	if (wire_is_ipv4(frame))
 		return wire_get16(frame + WIRE_IP + 2) - 20;
-	return wire_get16(frame + WIRE_IP + 4);
+	return wire_get16(frame + WIRE_IP + 4) - wire_hop_by_hop(frame);
 }
 
 static inline unsigned wire_checksum_at(const uint8_t *frame)
@@ -234,6 +242,54 @@ static inline void wire_solicitation(struct wire *wire, const char *from, const 
 	wire_seal(wire);
 }
 
+// A multicast listener query of `length` bytes for `group`, from a querier in its usual form. Its
+// Ethernet destination is that of the group it goes to.
+static inline void wire_query(struct wire *wire, const char *from, const char *to,
+		const char *group, unsigned length)
+{
+	static const uint8_t hop_by_hop[8] = { 58, 0, 5, 2, 0, 0, 1, 0 };
+	struct address asked = wire_address(group);
+
+	wire_ip(wire, from, to, 0, sizeof(hop_by_hop) + length);
+	uint8_t *ip = wire->bytes + WIRE_IP, *icmp = ip + 48;
+
+	if (ip[24] == 0xff) {
+		wire_put16(wire->bytes, 0x3333);
+		memcpy(wire->bytes + 2, ip + 36, 4);
+	}
+	ip[7] = 1;
+	memcpy(ip + 40, hop_by_hop, sizeof(hop_by_hop));
+	icmp[0] = 130;
+	wire_put16(icmp + 4, 10000);
+	memcpy(icmp + 8, asked.bytes, 16);
+	if (length >= 28) {
+		icmp[24] = 2;
+		icmp[25] = 125;
+	}
+	wire_seal(wire);
+}
+
+// Puts a tag in front of those there are.
+static inline void wire_tag(struct wire *wire, unsigned type, unsigned control)
+{
+	memmove(wire->bytes + 16, wire->bytes + 12, wire->length - 12U);
+	wire_put16(wire->bytes + 12, type);
+	wire_put16(wire->bytes + 14, control);
+	wire->length += 4;
+}
+
+// Takes `count` tags away. Returns them in one number.
+static inline uint64_t wire_untag(struct wire *wire, unsigned count)
+{
+	uint64_t tags = 0;
+
+	for (unsigned i = 12; i < 12 + count * 4; i++)
+		tags = tags << 8 | wire->bytes[i];
+	wire->length = (uint16_t)(wire->length - count * 4);
+	memmove(wire->bytes + 12, wire->bytes + 12 + count * 4, wire->length - 12U);
+	return tags;
+}
+
 // Broadcast, padded as from a real card.
 static inline void wire_arp(
 		struct wire *wire, unsigned operation, const char *sender, const char *target)
@@ -274,6 +330,7 @@ enum wire_example {
 	WIRE_ECHO6,
 	WIRE_SOLICITATION,
 	WIRE_ARP,
+	WIRE_QUERY,
 	WIRE_EXAMPLES,
 };
 
@@ -295,6 +352,9 @@ static inline void wire_example(enum wire_example example, struct wire *wire)
 	case WIRE_SOLICITATION:
 		wire_solicitation(wire, "2001:db8::1", "2001:db8::10", wire_mac_option,
 				sizeof(wire_mac_option));
+		break;
+	case WIRE_QUERY:
+		wire_query(wire, "fe80::9", "ff02::1", "::", 28);
 		break;
 	default:
 		wire_arp(wire, 1, "192.0.2.1", "192.0.2.10");
@@ -324,7 +384,7 @@ static inline enum verdict wire_answer(const struct host *host, struct wire *wir
 
 	if (verdict == VERDICT_PENDING)
 		verdict = neighbor_answer(&neighbor, host, &frame, 0);
-	bool answered = verdict > VERDICT_PENDING && verdict < VERDICT_TX_FULL;
+	bool answered = verdict_is_answer(verdict);
 	bool changed = memcmp(frame.start, wire->bytes, wire->length) != 0;
 
 	if (frame.length > room || changed != answered)
