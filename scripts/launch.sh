@@ -1,13 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Builds timeball and serves time with it until stopped (Ctrl-C), then undoes what it did.
-# Usage: launch.sh [-c FILE] [--no-huge] [-- timeballd options]
-#   -c FILE    configuration instead of config/timeball.conf, which serves on a TAP port of this host
-#   --no-huge  run without hugepages: slower, for hosts and containers that cannot reserve any
+# Usage: launch.sh [-c FILE] [--no-huge] [--driver NAME] [--no-build] [-- timeballd options]
+#   -c FILE        configuration instead of config/timeball.conf, which serves on a TAP port of this host
+#   --no-huge      run without hugepages: slower, for hosts and containers that cannot reserve any
+#   --driver NAME  for the PCI devices that the configuration serves, instead of vfio-pci (bind-nic.sh)
+#   --no-build     take the timeballd that is there, install nothing
 . "$(dirname "$0")/lib.sh"
 
 config=$root/config/timeball.conf
 no_huge=
+no_build=
+driver=
 while [ $# -gt 0 ]; do
 	case $1 in
 	-c)
@@ -16,6 +20,12 @@ while [ $# -gt 0 ]; do
 		shift
 		;;
 	--no-huge) no_huge=1 ;;
+	--no-build) no_build=1 ;;
+	--driver)
+		[ $# -ge 2 ] || die "--driver needs a name"
+		driver=$2
+		shift
+		;;
 	-h | --help) usage && exit ;;
 	--) break ;;
 	*) usage >&2 && exit 1 ;;
@@ -24,12 +34,12 @@ while [ $# -gt 0 ]; do
 done
 [ "${1-}" != -- ] || shift
 
-timeballd=$build/app/timeballd/timeballd
 daemon=
 stopping=
 reserved=
 scratch=
 taps=()
+taken=()
 
 # Prints interface and address for each TAP port in the configuration on standard input.
 tap_ports() {
@@ -70,6 +80,18 @@ reserve_hugepages() {
 		die "without hugepages: $0 --no-huge"
 }
 
+# Takes the network cards that the configuration names; those taken before stay so at the end.
+take_nics() {
+	local address nics ours=()
+	mapfile -t nics < <(pci_devices)
+	[ ${#nics[@]} -gt 0 ] || return 0
+	for address in "${nics[@]}"; do
+		"$root/scripts/bind-nic.sh" taken "$address" 2>/dev/null || ours+=("$address")
+	done
+	"$root/scripts/bind-nic.sh" ${driver:+--driver "$driver"} "${nics[@]}"
+	taken=("${ours[@]}")
+}
+
 # Waits for the port that timeballd creates, and gives the host an address on it.
 join() {
 	local interface=$1 address=$2
@@ -92,14 +114,18 @@ clean_up() {
 	for tap in "${taps[@]}"; do
 		ip link delete "${tap% *}" 2>/dev/null || true
 	done
+	[ ${#taken[@]} = 0 ] || "$root/scripts/bind-nic.sh" undo "${taken[@]}" || true
 	[ -z "$reserved" ] || "$root/scripts/hugepages.sh" undo
 	[ -z "$scratch" ] || rm -f "$scratch"
 }
 
 need_root
 [ -r "$config" ] || die "cannot read $config"
-need_packages build run
-"$root/scripts/build.sh"
+if [ -z "$no_build" ]; then
+	need_packages build run
+	"$root/scripts/build.sh"
+fi
+timeballd=$(timeballd_path)
 
 effective=$("$timeballd" -p -f "$config" "$@")
 mapfile -t taps < <(tap_ports <<<"$effective")
@@ -110,6 +136,7 @@ done
 
 trap 'stopping=1; [ -z "$daemon" ] || kill "$daemon" 2>/dev/null' INT TERM HUP
 trap clean_up EXIT
+take_nics <<<"$effective"
 if [ -n "$no_huge" ]; then
 	scratch=$build/launch.$$.conf
 	printf 'include %s\nealarg --no-huge\n' "$config" >"$scratch"

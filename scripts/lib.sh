@@ -34,6 +34,25 @@ need_packages() {
 	"$root/scripts/packages.sh" "$@"
 }
 
+# The server of the build folder, or else the one that is installed.
+timeballd_path() {
+	if [ -x "$build/app/timeballd/timeballd" ]; then
+		say "$build/app/timeballd/timeballd"
+	elif [ -x "$root/../../sbin/timeballd" ]; then # as install.sh lays it out
+		realpath "$root/../../sbin/timeballd"
+	else
+		command -v timeballd || die "no timeballd: scripts/build.sh"
+	fi
+}
+
+# Prints the PCI addresses served by the configuration on standard input, as `timeballd -p` prints it.
+pci_devices() {
+	awk 'tolower($1) == "serve" && $2 ~ /^([0-9a-fA-F]+:)?[0-9a-fA-F]+:[0-9a-fA-F]+\.[0-7](,|$)/ {
+		sub(/,.*/, "", $2)
+		print $2
+	}'
+}
+
 # Ends a child by SIGTERM, after ten seconds by SIGKILL; returns its exit status.
 stop_child() {
 	local pid=$1

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Downloads other NTP daemons and clients for the tests and unpacks them, with the libraries they need,
 # into build/peers. Nothing is installed: Debian's time daemons evict each other.
-# Usage: peers.sh [chrony|ntpsec|openntpd]...   (all of them without arguments)
+# Usage: peers.sh [chrony|ntpsec|openntpd|linux]...   (all but linux without arguments)
+# linux is a kernel and busybox for the guest of tests/lab/pci.py, in build/peers/linux.
 # Prints the folder of their commands: chronyd chronyc ntpd ntpq ntpdig openntpd. As root these run
 # without CAP_SYS_TIME, so that none can touch the clock.
 . "$(dirname "$0")/lib.sh"
@@ -84,6 +85,14 @@ peer_openntpd() {
 	setting='export LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_PASSWD="$folder/passwd" NSS_WRAPPER_GROUP="$folder/group"'
 	command_for openntpd usr/sbin/openntpd
 	"$bin/openntpd" -n -f /dev/null
+}
+
+# Only unpacked: busybox-static would evict the busybox that a host boots with.
+peer_linux() {
+	unpack busybox-static
+	unpack linux-image-cloud-amd64
+	unpack "$(dpkg-deb -f "$folder"/archives/linux-image-cloud-amd64_* Depends | sed 's/[ ,].*//')"
+	"$folder/bin/busybox" depmod -b "$folder" "$(ls "$folder/lib/modules")"
 }
 
 [ "${1-}" != --help ] || { usage && exit; }
