@@ -96,7 +96,7 @@ def ntpdig(bench):
         equal(result.returncode, 0, "exit status; " + result.stderr)
         answer = json.loads(result.stdout.splitlines()[-1])
         equal((answer["ip"], answer["stratum"], answer["leap"]), (server, 10, "no-leap"), "answer")
-        check(abs(answer["offset"]) < OFFSET_LIMIT, "offset %s s" % answer["offset"])
+        check(abs(answer["offset"]) < OFFSET_LIMIT + answer["precision"], "answer %r" % answer)
 
 
 def chronyc(bench, port, *command):
@@ -155,8 +155,13 @@ def openntpd_selects(bench):
     wait_until(lambda: content() or process.poll() is not None,
                "openntpd takes both for valid; it said " + log(), 60, every=0.5)
     check(content(), "openntpd ended with %s: %s" % (process.poll(), log()))
-    offsets = [float(offset) for offset in re.findall(r"reply from \S+: offset (\S+) delay", log())]
-    check(offsets and all(abs(offset) < OFFSET_LIMIT for offset in offsets), "offsets %r" % offsets)
+    samples = [(float(delay), abs(float(offset))) for offset, delay in
+               re.findall(r"reply from \S+: offset (\S+) delay (\S+),", log())]
+    # On a busy machine one may wait long, and is then off by half of that; the quickest is right.
+    check(samples and min(samples)[1] < OFFSET_LIMIT, "delays and offsets %r" % sorted(samples))
+    for delay, offset in samples:
+        check(offset <= delay / 2 + OFFSET_LIMIT, "offset %f s with a delay of %f s"
+              % (offset, delay))
 
 
 @case("unfinished", "requests left for a NIC to finish were among these")

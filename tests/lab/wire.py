@@ -380,7 +380,10 @@ def coarse_precision(bench):
     bench.start(bench.config + "clockprecision 1e-3\n")
     step = 2.0 ** -9
     late = []
-    for _ in range(400):
+    end = time.monotonic() + 15
+    while len(late) < 300:
+        if time.monotonic() > end:
+            raise Skip("this machine is too busy to tell noise from delay")
         # As no timestamp repeats, those of a hurry would queue behind the latest.
         time.sleep(1.5 * step)
         frame = bench.request()
@@ -388,11 +391,13 @@ def coarse_precision(bench):
         bench.wire.send(frame)
         # Announcements come in between.
         reply, _ = bench.wire.wait_for(lambda it: answer_origin(it) == frame[-8:], 10)
+        took = time.time() - sent
         check(reply, "no answer")
         answer = Answer(udp_payload(reply))
         equal(answer.precision, -9, "precision")
-        late.append((unix_time(answer.receive) - sent) / step)
-    # Upward by up to one step of the clock, evenly; and some that the machine delayed.
+        if took < step / 8:
+            late.append((unix_time(answer.receive) - sent) / step)
+    # Upward by up to one step of the clock, evenly.
     check(min(late) > -0.01, "a receive timestamp %f steps early" % -min(late))
     for eighth in range(8):
         share = sum(eighth <= value * 8 < eighth + 1 for value in late) / len(late)
