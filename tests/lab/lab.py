@@ -29,6 +29,10 @@ PEERS = os.environ.get("TIMEBALL_PEERS") or os.path.join(BUILD, "peers", "bin")
 # The machines are small and shared: a wait is long, what is promised is checked by its own limit.
 PATIENCE = 20.0
 
+# VLAN tags that all frames are to travel behind. The kernel takes the outermost off what a socket
+# receives, so there are none or two.
+TAGS = bytes.fromhex(os.environ.get("LAB_TAGS", ""))
+
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
 CLONE_NEWPID = 0x20000000
@@ -151,8 +155,8 @@ def connect(server, server_name, client, client_name, addresses=()):
         client.silence_kernel(client_name)
     for address in addresses:
         give_address(client, client_name, address)
-    client.ip("link", "set", client_name, "up")
-    server.ip("link", "set", server_name, "up")
+    for namespace, name in (client, client_name), (server, server_name):
+        namespace.ip("link", "set", name, "mtu", str(1500 + len(TAGS)), "up")
     with client:
         wait_until(lambda: "LOWER_UP" in client.ip("link", "show", client_name), "link up")
 
@@ -170,8 +174,17 @@ SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
 
 
+def without_tags(frame):
+    inner = TAGS[4:]
+    if frame[12:12 + len(inner)] == inner:
+        return frame[:12] + frame[12 + len(inner):]
+    # Announcements are untagged, answers are not.
+    check(frame[0] & 1, "an answer without its question's tags: " + frame.hex())
+    return frame
+
+
 class Wire:
-    """Whole frames in and out of an interface."""
+    """Whole frames in and out of an interface, TAGS put in and taken out on the way."""
 
     def __init__(self, namespace, name):
         with namespace:
@@ -187,14 +200,14 @@ class Wire:
 
     def send(self, frame):
         self.socket.settimeout(PATIENCE)
-        self.socket.send(frame)
+        self.socket.send(frame[:12] + TAGS + frame[12:] if len(frame) > 12 else frame)
 
     def receive(self, deadline):
         """The next frame, or None at the deadline (of time.monotonic())."""
         while True:
             try:
                 self.socket.settimeout(max(0, deadline - time.monotonic()))
-                return self.socket.recv(65536)
+                return without_tags(self.socket.recv(65536))
             except (TimeoutError, BlockingIOError):
                 return None
             except OSError as error:
