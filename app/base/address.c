@@ -61,16 +61,6 @@ bool address_equals(const struct address *a, const struct address *b)
 	return a->family == b->family && memcmp(a->bytes, b->bytes, address_size(a->family)) == 0;
 }
 
-bool subnet_contains(const struct subnet *subnet, const struct address *address)
-{
-	struct subnet candidate = { .address = *address, .prefix_bits = subnet->prefix_bits };
-	struct subnet wanted = *subnet;
-
-	subnet_mask(&candidate);
-	subnet_mask(&wanted);
-	return address_equals(&candidate.address, &wanted.address);
-}
-
 void subnet_mask(struct subnet *subnet)
 {
 	size_t whole = subnet->prefix_bits / 8;

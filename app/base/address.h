@@ -35,6 +35,5 @@ const char *subnet_print(const struct subnet *subnet, char text[SUBNET_TEXT_SIZE
 unsigned address_bits(uint8_t family);
 size_t address_size(uint8_t family); // 4 or 16 bytes
 bool address_equals(const struct address *a, const struct address *b);
-bool subnet_contains(const struct subnet *subnet, const struct address *address);
 // Clears the bits beyond prefix_bits.
 void subnet_mask(struct subnet *subnet);
