@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The log: stderr, a file or syslog. Called by control/, dataplane/port.c and timeballd only;
-// everything else returns its errors.
+// The log: stderr, a file or syslog. Called by control/, timeballd, and in dataplane/ by port,
+// port_watch and flow; everything else returns its errors.
 #pragma once
 
 enum log_severity {
