@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/interface.h"
 
+#include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <ifaddrs.h>
@@ -101,6 +102,24 @@ unsigned interface_list_on(const char *device, char (*names)[IF_NAMESIZE], unsig
 	if (folder)
 		closedir(folder);
 	return count;
+}
+
+bool interface_is_virtual_function(const char *device)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), PCI_PATH, (int)strcspn(device, ","), device, "physfn");
+	return access(path, F_OK) == 0;
+}
+
+int interface_xdp_program(unsigned index, uint32_t *program)
+{
+	uint32_t found = 0;
+	int error = bpf_xdp_query_id((int)index, 0, &found);
+
+	if (!error)
+		*program = found;
+	return error;
 }
 
 void interface_driver_of(const char *device, char *name, size_t size)

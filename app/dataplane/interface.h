@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // One of the kernel's addresses, of whatever interface.
 struct interface_address {
@@ -28,6 +29,11 @@ int interface_hear_multicast(const char *interface);
 // Fills in the kernel's interfaces on a PCI device, whose arguments may follow. Returns how many
 // there are, `size` at most.
 unsigned interface_list_on(const char *device, char (*names)[IF_NAMESIZE], unsigned size);
+// Whether it is a PCI device, whose arguments may follow, and a virtual function.
+bool interface_is_virtual_function(const char *device);
+// Tells which XDP program is attached to the interface with that index, by the kernel's number for
+// programs; 0: none. Returns 0 or -errno.
+int interface_xdp_program(unsigned index, uint32_t *program);
 // Fills in the name of the kernel's driver of a PCI device, or "".
 void interface_driver_of(const char *device, char *name, size_t size);
 // Lists the IP addresses of all interfaces. Returns their number and an array to be freed, or -errno.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A DPDK port that serves: opened, taken from its workers, given back and closed by the control
-// thread, its queues polled by the workers. In the data plane only it, port_watch and flow log.
+// thread, its queues polled by the workers. In the data plane only port*.c and flow.c log.
 #pragma once
 
 #include "base/published.h"
 #include "base/verdict.h"
+#include "dataplane/device_events.h"
+#include "dataplane/leftovers.h"
 #include "dataplane/rss.h"
 #include "frame/host.h"
 #include "frame/neighbor.h"
@@ -17,6 +19,7 @@
 
 #define PORT_QUEUES              16
 #define PORT_NAME_SIZE           64
+#define PORT_NO_DESCRIPTOR       (-1)
 #define PORT_ADDRESSES_TEXT_SIZE (HOST_ADDRESSES * SUBNET_TEXT_SIZE)
 
 struct port;
@@ -47,22 +50,25 @@ struct port_statistics {
 };
 
 struct port {
-	const char *device;        // as EAL was told of it
-	uint16_t id;               // DPDK's
-	bool open;                 // control's: the device is there, and started
-	char name[PORT_NAME_SIZE]; // device without its arguments
-	char interface[IFNAMSIZ];  // kernel interface behind a vdev, or ""
-	unsigned interface_index;  // of that interface when the port was opened
-	bool keeps_unsent;         // for when the link is back; so it is opened again by then
-	bool makes_interface;      // it comes and goes with the port
-	bool shared;               // with the kernel, which keeps all but NTP
+	const char *device;         // as EAL was told of it
+	uint16_t id;                // DPDK's
+	bool open;                  // control's: the device is there, and started
+	char name[PORT_NAME_SIZE];  // device without its arguments
+	char interface[IFNAMSIZ];   // kernel interface behind a vdev, or ""
+	unsigned interface_index;   // of that interface when the port was opened
+	bool keeps_unsent;          // for when the link is back; so it is opened again by then
+	bool makes_interface;       // it comes and goes with the port
+	bool shared;                // with the kernel, which keeps all but NTP
+	bool on_xdp;                // AF_XDP
+	uint32_t xdp_program;       // AF_XDP: which was attached, the kernel's number; or 0
+	struct leftovers leftovers; // AF_XDP: what DPDK opened for it
 	struct published
 			host; // control swaps a const struct host, workers read; or NULL: hands off
 	const struct host *own;     // control's: what is published, or will be again
 	const struct host *retired; // control's: the host before, freed once workers have left it
 	bool paused;                // control's: NULL is published
-	_Atomic bool device_event;  // EAL's thread sets: to be reset, or removed
-	unsigned restarts;          // control's: how often it was opened again
+	struct device_events device_events;
+	unsigned restarts;             // control's: how often it was opened again
 	struct port_statistics before; // control's: what the device counted until then
 	int multicast; // descriptor by which a kernel interface hears all of it, or -1
 	struct rte_mempool *pool;

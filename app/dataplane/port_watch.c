@@ -12,6 +12,8 @@
 #define LOOK_S                 1.0
 #define RESTART_SPACING_S      10.0
 #define OPEN_SPACING_S         1.0
+#define SOON_S                 1.0 // after a port was shut it is tried more often
+#define SOON_SPACING_S         0.02
 #define LEAVE_TRIES            10 // of a millisecond; a worker that takes longer is looked at again
 
 static void announce_again(struct port_watch *watch, const struct port *port, double uptime_s)
@@ -73,31 +75,87 @@ static bool has_stalled(struct port_watch *watch, const struct port *port, doubl
 	return port_health_stalled(&watch->health, &statistics, uptime_s);
 }
 
+static void say_foreign(struct port_watch *watch, const struct port *port)
+{
+	if (!watch->said_foreign)
+		log_warn("port %s: %s has another XDP program now, nothing is served until it is gone: `ip link set dev %s xdp off` takes it off",
+				port->name, port->interface, port->interface);
+	watch->said_foreign = true;
+}
+
 // One of the same name may have taken its place.
 static bool is_gone(const struct port *port)
 {
 	return port->interface[0] && interface_index(port->interface) != port->interface_index;
 }
 
-// Whether the device is to be closed. What the link or the interface does is said elsewhere.
-static bool must_leave(
+// DPDK would take another's program off, at closing and when it fails for it.
+static bool is_taken(struct port_watch *watch, const struct port *port)
+{
+	uint32_t program = 0;
+
+	if (!port->on_xdp || interface_xdp_program(interface_index(port->interface), &program)
+			|| program == 0 || program == port->xdp_program)
+		return false;
+	say_foreign(watch, port);
+	return true;
+}
+
+// Once a second. Whether there is no program on the interface any more.
+static bool has_lost_program(struct port_watch *watch, const struct port *port, double uptime_s)
+{
+	uint32_t program;
+
+	if (!port->xdp_program || uptime_s < watch->next_program_s)
+		return false;
+	watch->next_program_s = uptime_s + LOOK_S;
+	if (is_gone(port) || interface_xdp_program(port->interface_index, &program))
+		return false;
+	watch->said_foreign = is_taken(watch, port);
+	return program == 0;
+}
+
+// Whether it keeps, or may keep, what it would send when the link is back.
+static bool must_empty(
 		struct port_watch *watch, const struct port *port, bool went_down, double uptime_s)
 {
-	if (atomic_load_explicit(&port->device_event, memory_order_relaxed))
-		log_warn("port %s: the device was removed, or asks for a reset", port->name);
+	bool may_keep = went_down && port->keeps_unsent;
+
+	// Attaching the program takes the carrier away on some cards: not again and again for that.
+	if (may_keep && port->on_xdp && interface_is_up(port->interface)) {
+		may_keep = uptime_s >= watch->next_carrier_s;
+		watch->next_carrier_s = uptime_s + RESTART_SPACING_S;
+	}
+	return (may_keep || port_is_stranded(port)) && !is_taken(watch, port);
+}
+
+// Whether the device is to be closed. What the link or the interface does is said elsewhere.
+static bool must_leave(struct port_watch *watch, struct port *port, bool went_down, double uptime_s)
+{
+	const char *event = device_events_look(&port->device_events);
+
+	if (event)
+		log_warn("port %s: the device %s", port->name, event);
 	else if (has_stalled(watch, port, uptime_s))
 		log_warn("port %s: loses frames and receives none, restarting it", port->name);
+	else if (has_lost_program(watch, port, uptime_s))
+		log_warn("port %s: its XDP program was taken off %s, restarting it", port->name,
+				port->interface);
 	else
-		return is_gone(port) || port_is_stranded(port) || (went_down && port->keeps_unsent);
+		return is_gone(port) || must_empty(watch, port, went_down, uptime_s);
 	watch->said_gone = true;
 	return true;
 }
 
-static bool can_return(const struct port_watch *watch, const struct port *port, double uptime_s)
+static bool can_return(struct port_watch *watch, const struct port *port, double uptime_s)
 {
 	if (port->interface[0] && !port->makes_interface && !interface_is_up(port->interface))
 		return false;
-	return uptime_s >= watch->next_open_s;
+	if (uptime_s < watch->next_open_s)
+		return false;
+	watch->next_open_s = uptime_s
+			+ (uptime_s < watch->soon_until_s ? SOON_SPACING_S : OPEN_SPACING_S);
+	return !is_taken(watch, port);
 }
 
 static bool open_again(struct port_watch *watch, struct port *port, double uptime_s)
@@ -105,15 +163,16 @@ static bool open_again(struct port_watch *watch, struct port *port, double uptim
 	char problem[256];
 
 	if (port_open_again(port, problem, sizeof(problem))) {
+		if (uptime_s < watch->soon_until_s)
+			return false;
 		if (!watch->said_problem)
 			log_warn("port %s: %s; tried again every second", port->name, problem);
 		watch->said_problem = true;
-		watch->next_open_s = uptime_s + OPEN_SPACING_S;
 		return false;
 	}
-	if (watch->said_gone || watch->said_problem)
+	if (watch->said_gone || watch->said_problem || watch->said_foreign)
 		log_info("port %s: back", port->name);
-	watch->said_gone = watch->said_problem = false;
+	watch->said_gone = watch->said_problem = watch->said_foreign = false;
 	announce_again(watch, port, uptime_s);
 	return true;
 }
@@ -141,7 +200,12 @@ bool port_watch(struct port_watch *watch, struct port *port, double uptime_s)
 	if (watch->leaving && is_left_soon(port)) {
 		port_shut(port);
 		watch->leaving = false;
-		watch->next_open_s = uptime_s;
+		watch->next_open_s = watch->soon_until_s = uptime_s;
+		// The kernel gives up a closed AF_XDP socket's queue a little later.
+		if (port->on_xdp) {
+			watch->next_open_s += SOON_SPACING_S;
+			watch->soon_until_s += SOON_S;
+		}
 	}
 	if (!port->open && can_return(watch, port, uptime_s))
 		opened = open_again(watch, port, uptime_s);

@@ -17,10 +17,14 @@ struct port_watch {
 	unsigned speed;             // Mbit/s, or 0
 	unsigned announcements_due; // still to be wished for this link-up
 	double next_announcement_s;
-	bool leaving;       // the workers were asked to leave the port
-	bool said_gone;     // and so is the return
-	bool said_problem;  // why it does not return
-	double next_open_s; // of a port that was shut
+	bool leaving;      // the workers were asked to leave the port
+	bool said_gone;    // and so is the return
+	bool said_problem; // why it does not return
+	double soon_until_s;
+	double next_open_s;    // of a port that was shut
+	double next_carrier_s; // AF_XDP: a lost carrier is no reason to shut it again before
+	double next_program_s; // AF_XDP: look at the program
+	bool said_foreign;     // and whose is there instead
 	struct port_health health;
 };
 

@@ -2,8 +2,12 @@
 """AF_XDP: an interface given over to the daemon, and one shared with the kernel, which keeps all its
 other traffic. And what the daemon refuses beside addresses of the kernel's."""
 
+import ctypes
+import mmap
+import os
 import re
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -18,7 +22,17 @@ CLIENTS = ("192.168.1.11", "fd00:1::11")
 DEDICATED = "net_af_xdp0,iface=srv0 address 192.168.1.10/24 address fd00:1::10/64"
 SHARED = "net_af_xdp0,iface=srv0 shared"
 OFFSET_LIMIT = 0.05
+# Of <linux/if_xdp.h>, which Python does not have.
+AF_XDP = 44
+SOL_XDP = 283
+XDP_COPY = 2
+XDP_RX_RING = 2
+XDP_UMEM_REG = 4
+XDP_UMEM_FILL_RING = 5
+XDP_UMEM_COMPLETION_RING = 6
 FOLLOWED_WITHIN = 1.0
+BACK_WITHIN = 3.0
+FILTER = os.path.join(lab.BUILD, "drivers", "xdp", "ntp_filter.bpf.o")
 SILENCE = 0.5
 
 
@@ -54,6 +68,22 @@ class Xdp:
         """The name of the XDP program on srv0, or None."""
         found = re.search(r"prog/xdp.* name (\S+)", self.server.ip("-d", "link", "show", "srv0"))
         return found and found[1]
+
+    def program_number(self):
+        """The kernel's number for it, or None."""
+        found = re.search(r"prog/xdp id (\d+)", self.server.ip("-d", "link", "show", "srv0"))
+        return found and found[1]
+
+    def open_files(self, daemon):
+        """How many files the daemon has open. /proc has its process under another number."""
+        for number in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/cmdline" % number) as command:
+                    if daemon.config_path in command.read():
+                        return len(os.listdir("/proc/%s/fd" % number))
+            except OSError:
+                pass  # it has ended
+        raise AssertionError("the daemon is not in /proc")
 
     def refcounts(self):
         shown = self.server.ip("-d", "link", "show", "srv0")
@@ -125,6 +155,119 @@ def dedicated_killed(bench):
     for server in SERVERS:
         ask(bench.client, server)
     daemon.stop()
+    equal(bench.program(), None, "the XDP program after the end")
+
+
+def take_off(bench, daemon):
+    """Takes the program off under a daemon; it is to say so once, restart the port and serve."""
+    start, before = len(daemon.log()), daemon.settled_ledger()
+    bench.server.ip("link", "set", "dev", "srv0", "xdp", "off")
+    started = time.monotonic()
+    equal(bench.program(), None, "the XDP program taken off")
+    for server in SERVERS:
+        ask(bench.client, server, patience=0.1)
+    took = time.monotonic() - started
+    check(took < BACK_WITHIN, "answers again after %.2f s" % took)
+    print("  answers again after %.2f s" % took)
+    # Longer than from one look to the next: it stays on.
+    time.sleep(1.5)
+    said = daemon.log()[start:]
+    equal((said.count("was taken off srv0"), said.count("net_af_xdp0: back")), (1, 1),
+          "times said, log:\n" + said)
+    after = daemon.settled_ledger()
+    equal(after.port["restarts"], before.port["restarts"] + 1, "restarts")
+    check(after["answered"] >= before["answered"] + 2, "answers counted: %r" % after.counters)
+    equal(after.port["ipackets"], after["received"], "the port's frames received")
+
+
+def attach_foreign(bench):
+    """Returns the kernel's number for the program that is now on srv0."""
+    bench.server.ip("-force", "link", "set", "dev", "srv0", "xdp", "obj", FILTER, "sec", "xdp")
+    return bench.program_number()
+
+
+def wait_foreign_gone(bench, daemon, serves, start, number):
+    """The daemon is to leave the program on srv0 alone until it is taken off, and then to return."""
+    daemon.wait_log("srv0 has another XDP program now", start=start)
+    time.sleep(2.5)
+    equal(bench.program_number(), number, "the program of another")
+    equal(daemon.log()[start:].count("has another XDP program"), 1, "times said")
+    for server in serves:
+        equal(ask_once(bench.client, server), None, server + " meanwhile")
+    bench.server.ip("link", "set", "dev", "srv0", "xdp", "off")
+    for server in serves:
+        ask(bench.client, server)
+    daemon.wait_log("net_af_xdp0: back", start=start)
+
+
+def replace(bench, daemon, serves):
+    """Puts another program in the place of the daemon's, which then loses its link, and again while
+    the link is down."""
+    start = len(daemon.log())
+    number = attach_foreign(bench)
+    daemon.wait_log("srv0 has another XDP program now", start=start)
+    bench.server.ip("link", "set", "srv0", "down")
+    daemon.wait_log("link down", start=start)
+    bench.server.ip("link", "set", "srv0", "up")
+    wait_foreign_gone(bench, daemon, serves, start, number)
+    start = len(daemon.log())
+    bench.server.ip("link", "set", "srv0", "down")
+    wait_until(lambda: bench.program() is None, "the daemon takes its program off")
+    number = attach_foreign(bench)
+    bench.server.ip("link", "set", "srv0", "up")
+    wait_foreign_gone(bench, daemon, serves, start, number)
+
+
+@case("dedicated-off", "its program taken off, or replaced: said once, put back, but not over another's")
+def dedicated_off(bench):
+    daemon = bench.serve(DEDICATED)
+    for server in SERVERS:
+        ask(bench.client, server)
+    files = bench.open_files(daemon)
+    for _ in range(3):
+        take_off(bench, daemon)
+    equal(bench.open_files(daemon), files, "files open after restarts")
+    replace(bench, daemon, SERVERS)
+    equal(daemon.stop(), 0, "exit status")
+    equal(bench.program(), None, "the XDP program after the end")
+    equal(bench.refcounts(), ("0", "0"), "promiscuity and allmulti after the end")
+
+
+def take_queue(namespace, interface):
+    """An AF_XDP socket on the interface's first queue, and the memory that it needs."""
+    memory = mmap.mmap(-1, 16 * 4096)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    with namespace:
+        taker = socket.socket(AF_XDP, socket.SOCK_RAW)
+        index = socket.if_nametoindex(interface)
+    taker.setsockopt(SOL_XDP, XDP_UMEM_REG, struct.pack("=QQIII4x", address, len(memory), 4096, 0, 0))
+    for ring in (XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING, XDP_RX_RING):
+        taker.setsockopt(SOL_XDP, ring, 64)
+    name = struct.pack("=HHIII", AF_XDP, XDP_COPY, index, 0, 0)
+    lab.system_call(lab.libc.bind, taker.fileno(), name, len(name))
+    return taker, memory
+
+
+@case("queue-taken", "its queue taken by another meanwhile: said once, served again once it is free")
+def queue_taken(bench):
+    daemon = bench.serve(DEDICATED)
+    ask(bench.client, SERVERS[0])
+    for _ in range(2):
+        start = len(daemon.log())
+        bench.server.ip("link", "set", "srv0", "down")
+        wait_until(lambda: bench.program() is None, "the daemon takes its program off")
+        time.sleep(0.5)
+        taker, _memory = take_queue(bench.server, "srv0")
+        with taker:
+            bench.server.ip("link", "set", "srv0", "up")
+            daemon.wait_log("cannot set up its queues", start=start)
+            time.sleep(3.5)
+        for server in SERVERS:
+            ask(bench.client, server)
+        said = daemon.log()[start:]
+        equal((said.count("tried again every second"), said.count("net_af_xdp0: back")), (1, 1),
+              "times said, log:\n" + said)
+    equal(daemon.stop(), 0, "exit status")
     equal(bench.program(), None, "the XDP program after the end")
 
 
@@ -316,6 +459,20 @@ def follows_addresses(bench):
         bench.server.ip("address", "add", "127.0.0.1/8", "dev", "lo")
         for ours in SERVERS:
             ask(bench.client, ours)
+
+
+@case("shared-off", "its program taken off, or replaced: likewise")
+def shared_off(bench):
+    files = bench.open_files(bench.daemon)
+    for _ in range(3):
+        take_off(bench, bench.daemon)
+        equal(bench.program(), "timeball_ntp", "XDP program")
+    equal(bench.open_files(bench.daemon), files, "files open after restarts")
+    # Over a link that was down the kernel's addresses stay, but for the IPv6 ones.
+    replace(bench, bench.daemon, SERVERS[:1])
+    give_address(bench.server, "srv0", SERVERS[1] + "/64")
+    for ours in SERVERS:
+        ask(bench.client, ours)
 
 
 @case("shared-many", "an interface with more addresses than fit: says so, serves the first")
