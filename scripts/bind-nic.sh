@@ -72,7 +72,8 @@ was_interface() {
 	}' "$record" 2>/dev/null
 }
 
-# Prints the PCI address of what the operator named.
+# resolve NAME [RECORDED]: prints the PCI address of what the operator named. With RECORDED it may have been
+# pulled since it was taken.
 resolve() {
 	local name=${1,,} device
 	if [[ $name =~ ^([0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$ ]]; then
@@ -91,8 +92,11 @@ resolve() {
 	else
 		die "$1 is neither an interface nor a PCI address ($0 status lists them)"
 	fi
-	[ -e "/sys/bus/pci/devices/$name" ] || die "no PCI device has the address $name"
-	[[ $(cat "/sys/bus/pci/devices/$name/class") = 0x02* ]] || die "$name is no network card"
+	if [ -e "/sys/bus/pci/devices/$name" ]; then
+		[[ $(cat "/sys/bus/pci/devices/$name/class") = 0x02* ]] || die "$name is no network card"
+	elif [ -z "${2-}" ] || [ -z "$(recorded "$name")" ]; then
+		die "no PCI device has the address $name"
+	fi
 	say "$name"
 }
 
@@ -336,12 +340,17 @@ undo() {
 		mapfile -t addresses < <(awk -v boot="$boot" '$1 == boot { print $2 }' "$record")
 	fi
 	for name; do
-		address=$(resolve "$name")
+		address=$(resolve "$name" recorded)
 		addresses+=("$address")
 	done
 	for address in "${addresses[@]}"; do
 		before=$(recorded "$address" | awk '{ print $3 }')
 		[ -n "$before" ] || continue
+		if [ ! -e "/sys/bus/pci/devices/$address" ]; then
+			forget "$address"
+			say "$address: is not there any more"
+			continue
+		fi
 		# The kernel would wait for it, for ever.
 		holder=$(holder_of "$address")
 		[ -z "$holder" ] || die "$address is in use by process $holder: stop that first"

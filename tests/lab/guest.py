@@ -4,6 +4,7 @@ initial file system no more than busybox, bash, our scripts and the daemon. Whol
 of each card through a pair of UDP ports on loopback."""
 
 import glob
+import json
 import os
 import re
 import shutil
@@ -156,6 +157,39 @@ class CardWire(Wire):
         self.socket.connect(("127.0.0.1", port + 1))
 
 
+class Monitor:
+    """QEMU's, by its machine protocol: the hand that pulls cards and cables."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(COMMAND_PATIENCE)
+        self.socket.connect(path)
+        self.file = self.socket.makefile("rw")
+        self.read()
+        self.must("qmp_capabilities")
+
+    def read(self):
+        line = self.file.readline()
+        check(line, "QEMU's monitor has hung up")
+        return json.loads(line)
+
+    def run(self, command, **arguments):
+        """Returns what it answers; events before that are not looked at."""
+        self.file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.file.flush()
+        while "event" in (answer := self.read()):
+            pass
+        return answer
+
+    def must(self, command, **arguments):
+        answer = self.run(command, **arguments)
+        check("return" in answer, "%s %r: %r" % (command, arguments, answer))
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
 class Guest:
     """A running guest. `cards` are QEMU devices with netdev=NAME in them, which `wires` then has;
     `machine` is what else it consists of."""
@@ -163,11 +197,14 @@ class Guest:
     def __init__(self, test, files, cards, machine=(), arguments="", memory="1G"):
         kernel, archive = files
         self.console = test.path("console")
+        monitor = test.path("monitor")
         self.wires = {}
+        self.monitor = None
         command = [QEMU, "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", memory, "-nodefaults",
                    "-display", "none", "-no-reboot", "-kernel", kernel, "-initrd", archive,
-                   "-append", "console=ttyS0 panic=-1 tsc=reliable " + arguments,
-                   "-serial", "file:" + self.console, "-serial", "stdio", *machine]
+                   "-append", "console=ttyS0 panic=-1 tsc=reliable no_timer_check " + arguments,
+                   "-serial", "file:" + self.console, "-serial", "stdio",
+                   "-qmp", "unix:%s,server=on,wait=off" % monitor, *machine]
         for number, card in enumerate(cards):
             name = re.search(r"netdev=(\w+)", card).group(1) if "netdev=" in card else None
             if name:
@@ -181,6 +218,7 @@ class Guest:
         os.set_blocking(self.process.stdout.fileno(), False)
         self.said = ""
         self.await_text("up with", BOOT_PATIENCE)
+        self.monitor = Monitor(monitor)
 
     def read(self):
         chunk = self.process.stdout.read()
@@ -227,5 +265,7 @@ class Guest:
     def close(self):
         self.process.kill()
         self.process.wait(lab.PATIENCE)
+        if self.monitor:
+            self.monitor.close()
         for wire in self.wires.values():
             wire.close()

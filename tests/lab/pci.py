@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """PCI cards, in a guest: bind-nic.sh takes them from the kernel and gives them back, launch.sh serves
-on them, through vfio-pci where there is an IOMMU and through uio_pci_generic where there is none."""
+on them, through vfio-pci where there is an IOMMU and through uio_pci_generic where there is none.
+Cables and cards are pulled while it serves."""
 
 import os
 import re
@@ -10,13 +11,14 @@ import time
 import lab
 from guest import SCRIPTS, Guest, build_archive
 from lab import BUILD, case, check, equal, serve_config, wait_until
-from packets import (Answer, Ether, ICMPv6ND_NA, answer_origin, arp, ntp, solicitation,
+from packets import (ARP, Answer, Ether, ICMPv6ND_NA, answer_origin, arp, ntp, solicitation,
                      udp_payload)
 from wire_bench import WireBench
 
 BIND = "/timeball/scripts/bind-nic.sh"
 LAUNCH = "/timeball/scripts/launch.sh"
 REQUESTS = 20
+PULLED = "pulled"  # QEMU's name of that card
 # The guest's clock starts from an emulated one that counts seconds.
 CLOCK_SLACK = 5
 
@@ -31,10 +33,11 @@ VIRTIO = "virtio-net-pci,disable-legacy=on,iommu_platform=on,romfile="
 
 
 class CardBench(WireBench):
-    """A card of a guest instead of one end of a veth pair."""
+    """A card of a guest instead of one end of a veth pair. `number` is that of its `serve` line."""
 
-    def __init__(self, guest, name):
+    def __init__(self, guest, name, number=1):
         self.guest = guest
+        self.net4, self.net6 = "192.168.%d." % number, "fd00:%d::" % number
         self.wire = guest.wires[name]
         self.wire.drain()
         self.daemon = self
@@ -44,17 +47,29 @@ class CardBench(WireBench):
     def story(self):
         return self.guest.log("/launch.log")
 
+    def resolve(self):
+        self.wire.send(arp(sender=self.net4 + "11", target=self.net4 + "10"))
+        reply, _ = self.wire.wait_for(lambda it: ARP in Ether(it) and Ether(it).op == 2, 0.3)
+        return reply and Ether(reply).src
+
     def solicit(self):
         """Whether the card's filter lets the solicited-node group in."""
-        self.wire.send(solicitation())
+        self.wire.send(solicitation(self.net6 + "10", self.net6 + "11"))
         reply, _ = self.wire.wait_for(lambda it: ICMPv6ND_NA in Ether(it)
                                       and Ether(it)[ICMPv6ND_NA].S, 0.3)
         return reply
 
+    def announced(self):
+        """Waits until both addresses have been announced."""
+        for wanted in (lambda it: ARP in it and it[ARP].psrc == it[ARP].pdst,
+                       lambda it: ICMPv6ND_NA in it and not it[ICMPv6ND_NA].S):
+            found, others = self.wire.wait_for(lambda it: wanted(Ether(it)))
+            check(found, "not announced, but %r; log:\n%s" % (others, self.story()))
+
     def ask_many(self):
         """All of a series of requests are answered, with the guest's time."""
         for _ in range(REQUESTS):
-            frame = self.request(ntp())
+            frame = self.request(ntp(), source=self.net4 + "11", destination=self.net4 + "10")
             origin = udp_payload(frame)[40:48]
             sent = time.time()
             self.wire.send(frame)
@@ -88,7 +103,7 @@ class Bench:
         virtio cards that an IOMMU cannot tell apart."""
         if self.guest and self.kind == "iommu":
             return self.guest
-        guest = self.boot("iommu", ["e1000e,netdev=far,bus=far-port,romfile=",
+        guest = self.boot("iommu", ["e1000e,netdev=far,bus=far-port,romfile=,id=" + PULLED,
                                     VIRTIO + ",netdev=near,bus=pcie.0",
                                     VIRTIO + ",bus=old,addr=1", VIRTIO + ",bus=old,addr=2"],
                           machine=IOMMU + TWO_NODES + FAR_BUS + OLD_BUS,
@@ -101,10 +116,11 @@ class Bench:
             self.guest.close()
         self.guest = None
 
-    def launch(self, address, arguments="", cores="control 1 workers 0"):
-        """Starts launch.sh in the guest and waits until it serves."""
-        config = ("serve %s address 192.168.1.10/24 address fd00:1::10/64\\nallow\\n"
-                  "local stratum 10\\ncores %s\\n" % (address, cores))
+    def launch(self, *cards, arguments="", cores="control 1 workers 0"):
+        """Starts launch.sh in the guest and waits until it serves, in a net of its own on each card."""
+        serves = "".join("serve %s address 192.168.%d.10/24 address fd00:%d::10/64\\n"
+                         % (card, number, number) for number, card in enumerate(cards, 1))
+        config = serves + "allow\\nlocal stratum 10\\ncores %s\\n" % cores
         self.guest.must("printf '%s' >/timeball.conf" % config)
         self.guest.must("%s -c /timeball.conf --no-build %s -- -x >/launch.log 2>&1 & "
                         "echo $! >/launch.pid" % (LAUNCH, arguments))
@@ -119,6 +135,26 @@ class Bench:
                         "kill -0 $(cat /launch.pid) 2>/dev/null || break; sleep 0.1; done; "
                         "! kill -0 $(cat /launch.pid) 2>/dev/null")
         return self.guest.log("/launch.log")
+
+    def said(self, words, times=1):
+        """Waits until the daemon has said it so often."""
+        wait_until(lambda: self.guest.log("/launch.log").count(words) >= times, words, every=0.5)
+        equal(self.guest.log("/launch.log").count(words), times, "times that it said " + words)
+
+    def is_there(self, card):
+        return self.guest.run("test -e /sys/bus/pci/devices/%s/class" % card)[0] == 0
+
+    def pull(self, card):
+        """Pulls the card that is for it, and waits until the guest's kernel has let go of it."""
+        self.guest.monitor.must("device_del", id=PULLED)
+        wait_until(lambda: not self.is_there(card), card + " is gone", every=0.5)
+
+    def put_back(self, card, **where):
+        # QEMU keeps the old card's name until no emulated processor can still see it. One that spins may
+        # keep it for minutes; a refusal has QEMU interrupt it.
+        wait_until(lambda: "return" in self.guest.monitor.run(
+            "device_add", driver="e1000e", id=PULLED, romfile="", **where), "another card", every=0.5)
+        wait_until(lambda: self.is_there(card), card + " is back", every=0.5)
 
     def driver(self, address):
         link = self.guest.run("readlink /sys/bus/pci/devices/%s/driver" % address)[1]
@@ -206,20 +242,83 @@ def taken_before(bench):
     equal(bench.driver(near), "virtio-pci", "driver after undo")
 
 
+@case("cable", "a cable pulled and plugged in: each said once, announced again, answers again")
+def cable(bench):
+    guest = bench.with_iommu()
+    card, = bench.address_of(E1000E)
+    bench.launch(card)
+    far = CardBench(guest, "far")
+    for flap in 1, 2:
+        guest.monitor.must("set_link", name="far", up=False)
+        bench.said(card + ": link down", flap)
+        far.wire.drain()
+        guest.monitor.must("set_link", name="far", up=True)
+        bench.said(card + ": link up", flap + 1)
+        far.announced()
+        far.ask_many()
+    story = bench.end_launch()
+    check("restarts=0" in story, "opened again for the sake of a cable:\n" + story)
+
+
+@case("pulled", "a card pulled: said once, closed, the other port serves on; back and bound it serves, counts go on")
+def pulled(bench):
+    guest = bench.with_iommu()
+    card, near = bench.address_of(E1000E)[0], bench.address_of(VIRTIO_NET)[0]
+    slot = {"netdev": "far", "bus": "far-port"}
+    guest.must(BIND + " eth0")
+    bench.launch(card, near)
+    CardBench(guest, "far").ask_many()
+    ways = ((lambda: bench.pull(card), lambda: bench.put_back(card, **slot)),
+            (lambda: guest.must("echo 1 >/sys/bus/pci/devices/%s/remove" % card),
+             lambda: guest.must("echo 1 >/sys/bus/pci/rescan")))
+    for times, (remove, restore) in enumerate(ways, 1):
+        # Did the daemon not close it, the kernel would wait.
+        remove()
+        bench.said(card + ": the device is taken away", times)
+        CardBench(guest, "near", 2).ask_many()
+        bench.said(card + ": not found", times)
+        restore()
+        guest.must("%s %s" % (BIND, card))
+        bench.said(card + ": back", times)
+        far = CardBench(guest, "far")
+        far.announced()
+        far.ask_many()
+    # And it ends as ever while the card is away.
+    bench.pull(card)
+    bench.said(card + ": the device is taken away", 3)
+    story = bench.end_launch()
+    counts = re.search(r"counters %s:.* answered=(\d+)" % card, story)
+    equal(int(counts[1]), 3 * REQUESTS, "answers counted over three openings\n" + story)
+    check(re.search(r"port %s: .*restarts=2" % card, story), story)
+    check("%s: is not there any more" % card in story, story)
+    bench.put_back(card, **slot)
+    equal(bench.driver(card), "", "driver of the card that came last")
+    guest.must("%s undo %s" % (BIND, near))
+
+
 @case("uio", "without an IOMMU: vfio-pci is refused with what to do; uio_pci_generic serves, on an isolated CPU")
 def uio(bench):
     config = bench.test.file("conf", serve_config("0000:00:02.0 address 192.168.1.10/24"))
     arguments = subprocess.run([os.path.join(SCRIPTS, "kernel-args.sh"), "--line", config],
                                capture_output=True, text=True, env={**os.environ, "BUILD": BUILD})
     equal(arguments.returncode, 0, "status of kernel-args.sh: " + arguments.stderr)
-    guest = bench.boot("plain", ["e1000e,netdev=card,romfile="], arguments=arguments.stdout.strip())
+    guest = bench.boot("plain", ["e1000e,netdev=card,romfile=,id=" + PULLED],
+                       arguments=arguments.stdout.strip())
     equal(guest.must("cat /sys/devices/system/cpu/isolated").strip(), "1", "CPUs isolated")
     card, = bench.address_of(E1000E)
     guest.refused("%s %s" % (BIND, card), "IOMMU is off", "uio_pci_generic", "intel_iommu=on"
                   if guest.run("grep -q GenuineIntel /proc/cpuinfo")[0] == 0 else "AMD-Vi")
     equal(bench.driver(card), "", "driver of a card refused")
-    bench.launch(card, "--driver uio_pci_generic", cores="control 0 workers 1")
+    bench.launch(card, arguments="--driver uio_pci_generic", cores="control 0 workers 1")
     equal(bench.driver(card), "uio_pci_generic", "driver while it serves")
+    CardBench(guest, "card").ask_many()
+    # Here the kernel waits for nobody, and e1000's PMD takes 10 s to find that the card is not there.
+    bench.pull(card)
+    bench.said(card + ": the device is taken away")
+    bench.said(card + ": not found")
+    bench.put_back(card, netdev="card", addr="2")
+    guest.must("%s --driver uio_pci_generic %s" % (BIND, card))
+    bench.said(card + ": back")
     CardBench(guest, "card").ask_many()
     bench.end_launch()
     equal(bench.driver(card), "", "driver afterwards")
