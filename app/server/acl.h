@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who is allowed: chrony's allow/deny semantics in an immutable table. Sixteen-way tries, one
-// level for four address bits; the deepest level with a word on the address decides, nobody is
-// allowed where no level has one. Lookup is thread-safe, the table never changes.
+// Who is allowed: chrony's allow/deny semantics in an immutable table. A rule speaks at a level,
+// one for four address bits; the deepest level with a word on the address decides, of two words
+// at one level the later; nobody is allowed where no level has one. Lookup is thread-safe, the
+// table never changes.
 #pragma once
 
 #include "base/address.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#define ACL_BURST 64
 
 struct acl_rule {
 	struct subnet subnet; // family NONE: both families, everything
@@ -21,4 +24,10 @@ struct acl;
 size_t acl_size(const struct acl_rule *rules, size_t count);
 // Builds the table in the caller's memory, rules in the order written. Returns it (it is `memory`).
 struct acl *acl_build(void *memory, const struct acl_rule *rules, size_t count);
+// How many bytes of the memory lookups read.
+size_t acl_bytes_used(const struct acl *acl);
 bool acl_allows(const struct acl *acl, const struct address *address);
+// The same for each of up to ACL_BURST addresses, all of them a step at a time, so that the cache
+// fetches what many need at once.
+void acl_look_up(const struct acl *acl, const struct address addresses[], unsigned count,
+		bool allowed[]);
