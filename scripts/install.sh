@@ -4,7 +4,7 @@
 # Usage: install.sh [--prefix FOLDER] [--without-iommu] [--no-build]   (/usr/local without)
 #        install.sh --remove [--prefix FOLDER]
 #   --without-iommu  also installs the drop-in for cards that have no IOMMU before them (docs/hardware.md)
-#   --no-build       installs the timeballd that was built before
+#   --no-build       installs what was built before
 # /etc/timeball/timeball.conf is written only if there is none, and stays at --remove if it was changed.
 # With $DESTDIR everything goes below that folder, and the running system is left alone.
 . "$(dirname "$0")/lib.sh"
@@ -36,11 +36,13 @@ drop_in=/etc/systemd/system/timeball.service.d/without-iommu.conf
 files() {
 	local name
 	say "755 $1 $prefix/sbin/timeballd"
+	say "755 ${1%/*/*}/timeball-bench/timeball-bench $prefix/sbin/timeball-bench"
 	for name in ask bind-nic.sh hugepages.sh kernel-args.sh; do
 		say "755 scripts/$name $prefix/lib/timeball/scripts/$name"
 	done
 	say "644 scripts/lib.sh $prefix/lib/timeball/scripts/lib.sh"
 	say "644 docs/man/timeballd.8 $prefix/share/man/man8/timeballd.8"
+	say "644 docs/man/timeball-bench.8 $prefix/share/man/man8/timeball-bench.8"
 	say "644 docs/man/timeball.conf.5 $prefix/share/man/man5/timeball.conf.5"
 	say "644 config/timeball.conf $prefix/share/doc/timeball/timeball.conf"
 	for name in config/examples/*.conf docs/hardware.md LICENSE README.md; do

@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Installs the Debian packages that are missing. Never a time daemon: those evict each other (peers.sh).
-# Usage: packages.sh [build|run|check|lab|fresh]...   (all but fresh without arguments)
+# Usage: packages.sh [build|run|check|lab|bench|fresh]...   (the first four without arguments)
 . "$(dirname "$0")/lib.sh"
 
 packages_for() {
 	case $1 in
-	build) say clang gcc libbpf-dev libc6-dev meson ninja-build pkgconf libdpdk-dev libnuma-dev ;;
+	build) say clang gcc libbpf-dev libc6-dev meson ninja-build pkgconf libdpdk-dev libjansson-dev libnuma-dev ;;
 	run) say iproute2 ;;
 	check) say binutils clang clang-format libclang-rt-14-dev libcmocka-dev shellcheck universal-ctags ;;
-	lab) say cpio dpdk-dev ethtool iproute2 iputils-ping netbase nftables python3-scapy qemu-system-x86 ;;
+	bench) say dpdk-dev gnuplot-nox iproute2 nftables procps python3-scapy ;;
+	lab) say cpio dpdk-dev ethtool gnuplot-nox iproute2 iputils-ping netbase nftables python3-scapy qemu-system-x86 ;;
 	fresh) say debootstrap ;;
 	-h | --help) usage >&2 && return 1 ;;
 	*) die "no package list named $1" ;;
