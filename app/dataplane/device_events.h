@@ -10,7 +10,7 @@
 
 struct device_events {
 	_Atomic bool reset, removal; // EAL's thread sets
-	// The rest is control's.
+	// The rest is the ports thread's.
 	char link[DEVICE_LINK_SIZE]; // in sysfs, from the device to the driver it is bound to
 	uint64_t binding;            // inode of that when the port was opened, or 0
 	bool noticed;

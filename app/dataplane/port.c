@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "dataplane/interface.h"
+#include "dataplane/memory.h"
 #include "dataplane/port_device.h"
 
 #include <rte_dev.h>
@@ -171,6 +172,7 @@ int port_open_again(struct port *port, char *problem, size_t size)
 void port_close(struct port *port)
 {
 	port_device_close(port);
+	memory_free(port->queues);
 	free((void *)port->retired);
 	free((void *)port->own);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A DPDK port that serves: opened, taken from its workers, given back and closed by the control
-// thread, its queues polled by the workers. In the data plane only port*.c and flow.c log.
+// A DPDK port that serves: opened, taken from its workers, given back and closed by the
+// ports thread, its queues polled by the workers. In the data plane only port*.c and flow.c log.
 #pragma once
 
 #include "base/published.h"
@@ -29,11 +29,11 @@ struct rte_mempool;
 struct queue {
 	struct port *port;
 	uint16_t number;
-	struct published_reader host_seen;        // worker writes, control reads
+	struct published_reader host_seen;        // worker writes, the ports thread reads
 	struct neighbor neighbor;                 // the worker's
 	unsigned announcements_seen;              // the worker's: how many wishes it has fulfilled
 	struct rss_check rss;                     // see there
-	_Alignas(64) _Atomic uint64_t received;   // worker writes, control reads
+	_Alignas(64) _Atomic uint64_t received;   // worker writes, the ports thread reads
 	_Atomic uint64_t announced;               // likewise
 	_Atomic uint64_t verdicts[VERDICT_COUNT]; // likewise: they sum to `received`
 	_Atomic bool stranded; // worker sets: the port keeps replies that it could not send
@@ -49,10 +49,11 @@ struct port_statistics {
 	uint64_t send_errors;
 };
 
+// The ports thread's, but for what says that workers read or write it.
 struct port {
 	const char *device;         // as EAL was told of it
-	uint16_t id;                // DPDK's
-	bool open;                  // control's: the device is there, and started
+	uint16_t id;                // DPDK's; workers read
+	bool open;                  // the device is there, and started
 	char name[PORT_NAME_SIZE];  // device without its arguments
 	char interface[IFNAMSIZ];   // kernel interface behind a vdev, or ""
 	unsigned interface_index;   // of that interface when the port was opened
@@ -62,22 +63,21 @@ struct port {
 	bool on_xdp;                // AF_XDP
 	uint32_t xdp_program;       // AF_XDP: which was attached, the kernel's number; or 0
 	struct leftovers leftovers; // AF_XDP: what DPDK opened for it
-	struct published
-			host; // control swaps a const struct host, workers read; or NULL: hands off
-	const struct host *own;     // control's: what is published, or will be again
-	const struct host *retired; // control's: the host before, freed once workers have left it
-	bool paused;                // control's: NULL is published
+	struct published host;      // a const struct host, workers read; or NULL: hands off
+	const struct host *own;     // what is published, or will be again
+	const struct host *retired; // the host before, freed once workers have left it
+	bool paused;                // NULL is published
 	struct device_events device_events;
-	unsigned restarts;             // control's: how often it was opened again
-	struct port_statistics before; // control's: what the device counted until then
-	int multicast; // descriptor by which a kernel interface hears all of it, or -1
-	struct rte_mempool *pool;
+	unsigned restarts;             // how often it was opened again
+	struct port_statistics before; // what the device counted until then
+	int multicast;            // descriptor by which a kernel interface hears all of it, or -1
+	struct rte_mempool *pool; // workers read
 	unsigned queue_count;
+	struct queue *queues;   // in memory near the device, for as long as the port is not closed
 	bool hashes_addresses;  // it says that it deals frames out to its queues by addresses alone
-	bool hash_doubted;      // control's: and we said that it does not
+	bool hash_doubted;      // and we said that it does not
 	struct rss_key rss_key; // written before the workers have the port
-	struct queue queues[PORT_QUEUES];
-	_Atomic unsigned announcements; // control counts wishes, the worker of queue 0 fulfils them
+	_Atomic unsigned announcements; // wishes, which the worker of queue 0 fulfils
 };
 
 struct port_options {
@@ -91,7 +91,7 @@ struct port_options {
 // for the operator in `problem`.
 int port_open(struct port *port, const struct port_options *options, char *problem, size_t size);
 void port_close(struct port *port);
-// Who we are on the port now. Control thread only.
+// Who we are on the port now. The ports thread only.
 const struct host *port_host(const struct port *port);
 // Fills `text` with our addresses, a blank before each, and returns it.
 const char *port_print_addresses(const struct port *port, char text[PORT_ADDRESSES_TEXT_SIZE]);

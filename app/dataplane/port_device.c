@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "dataplane/flow.h"
 #include "dataplane/interface.h"
+#include "dataplane/memory.h"
 #include "dataplane/multicast.h"
 
 #include <rte_errno.h>
@@ -243,6 +244,19 @@ static int find(const struct port *port, uint16_t *id)
 	return -ENODEV;
 }
 
+// Once: workers hold on to them.
+static int make_queues(struct port *port)
+{
+	size_t size = port->queue_count * sizeof(*port->queues);
+
+	if (port->queues)
+		return 0;
+	port->queues = memory_get(size, port_node(port));
+	if (!port->queues)
+		port->queues = memory_get(size, MEMORY_ANY_NODE);
+	return port->queues ? 0 : -ENOMEM;
+}
+
 int port_device_open(struct port *port, struct host *host, char *problem, size_t size)
 {
 	struct leftovers before;
@@ -250,6 +264,9 @@ int port_device_open(struct port *port, struct host *host, char *problem, size_t
 
 	if (error)
 		return fail(error, "DPDK knows no such port", problem, size);
+	error = make_queues(port);
+	if (error)
+		return fail(error, "queues", problem, size);
 	port->open = true;
 	leftovers_list(&before);
 	error = start(port, host, problem, size);

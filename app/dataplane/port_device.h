@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The device under a port: found in DPDK, configured and started; stopped and closed. Control's.
+// The device under a port: found in DPDK, configured and started; stopped and closed. The ports thread's.
 #pragma once
 
 #include "dataplane/port.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What becomes of a port while it serves: its link comes and goes, its device wants a reset, vanishes
-// and returns, stops delivering. Control's; one beside each port.
+// and returns, stops delivering. The ports thread's; one beside each port.
 #pragma once
 
 #include "dataplane/port.h"

@@ -24,7 +24,7 @@ struct rss_key {
 // Of one queue's IP frames.
 struct rss_check {
 	unsigned left;              // the worker's, once there is one: still to be looked at
-	_Atomic unsigned seen;      // worker writes, control reads
+	_Atomic unsigned seen;      // worker writes, the ports thread reads
 	_Atomic unsigned different; // likewise: their hash is not that of their addresses
 	_Atomic unsigned without;   // likewise: they came without a hash
 };

@@ -4,24 +4,21 @@
 #include "base/log.h"
 #include "control/control.h"
 #include "dataplane/eal.h"
-#include "dataplane/port_watch.h"
-#include "dataplane/worker.h"
 #include "drivers/drivers.h"
+#include "drivers/xdp/filter.h"
 #include "timeballd/access.h"
 #include "timeballd/cores.h"
 #include "timeballd/plan.h"
+#include "timeballd/ports.h"
 #include "timeballd/reload.h"
-#include "timeballd/shared.h"
 #include "timeballd/supported.h"
+#include "timeballd/workers.h"
 #include "timing/time_page.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/param.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define EAL_BASE_MB      32
@@ -43,32 +40,14 @@ struct server {
 	struct plan plans[SUPPORTED_PORTS];
 	unsigned plan_count;
 	int filter_file; // our XDP program, until it is attached; or -1
-	struct port ports[SUPPORTED_PORTS];
-	struct shared shared[SUPPORTED_PORTS];      // beside ports
-	struct port_watch watches[SUPPORTED_PORTS]; // likewise
-	unsigned port_count;                        // opened
-	struct worker workers[CONFIG_CORES];
-	unsigned worker_count; // running
+	struct ports *ports;
+	struct workers workers;
 };
 
 static int fail(int error, const char *what, char *problem, size_t size)
 {
 	snprintf(problem, size, "%s: %s", what, strerror(-error));
 	return error;
-}
-
-// Each port's workers in turn, as give_queues() deals with them.
-static void want_workers(const struct config *config, struct cores_host *host)
-{
-	host->node_of_cpu = cores_node_of_cpu;
-	host->worker_count = 0;
-	for (unsigned i = 0; i < config->serve_count; i++) {
-		const struct config_serve *serve = &config->serves[i];
-		int node = cores_node_of_device("/sys", serve->device);
-
-		for (unsigned w = 0; w < serve->workers && host->worker_count < CONFIG_CORES; w++)
-			host->nodes[host->worker_count++] = node;
-	}
 }
 
 static int open_clock(struct server *server, char *problem, size_t size)
@@ -113,7 +92,7 @@ static int start_eal(struct server *server, char *problem, size_t size)
 	if (sched_getaffinity(0, sizeof(host.allowed), &host.allowed))
 		return fail(-errno, "cores", problem, size);
 	ask_for_named(&host.allowed, &config->cores);
-	want_workers(config, &host);
+	workers_want(config, &host);
 	error = cores_choose(&server->cores, &config->cores, &host, problem, size);
 	if (error)
 		return error;
@@ -188,136 +167,6 @@ static int start_publishing(struct server *server, char *problem, size_t size)
 	return 0;
 }
 
-static int open_port(
-		struct server *server, const struct config_serve *serve, char *problem, size_t size)
-{
-	const struct config *config = server->options.config;
-	const struct plan *plan = &server->plans[server->port_count];
-	struct shared *shared = &server->shared[server->port_count];
-	struct port *port = &server->ports[server->port_count];
-	struct host host = {
-		.address_count = serve->address_count,
-		.ntp_port = (uint16_t)config->port,
-		.dscp = (uint8_t)config->dscp,
-		.vlan = serve->vlan,
-	};
-	struct port_options options = {
-		.device = plan->device,
-		.host = &host,
-		.queues = plan->queues,
-		.shared = serve->shared,
-	};
-	char why[256];
-
-	static_assert(HOST_ADDRESSES == CONFIG_SERVE_ADDRESSES);
-	memcpy(host.addresses, serve->addresses, sizeof(host.addresses));
-	int error = port_open(port, &options, why, sizeof(why));
-
-	if (error) {
-		snprintf(problem, size, "serve %s: %s", serve->device, why);
-		return error;
-	}
-	server->port_count++;
-	if (!serve->shared)
-		return 0;
-	error = shared_open(shared, port, host.ntp_port);
-	if (error)
-		snprintf(problem, size, "serve %s: %s", serve->device, strerror(-error));
-	return error;
-}
-
-static void warn_of_distance(const struct queue *queue, unsigned cpu)
-{
-	int port_at = port_node(queue->port);
-	int worker_at = cores_node_of_cpu((int)cpu);
-
-	if (port_at >= 0 && worker_at >= 0 && port_at != worker_at)
-		log_warn("port %s: on NUMA node %d, CPU %u of the worker of its queue %u on node %d",
-				queue->port->name, port_at, cpu, queue->number, worker_at);
-}
-
-static void log_port(const struct port *port, unsigned cpu, unsigned workers)
-{
-	char addresses[PORT_ADDRESSES_TEXT_SIZE];
-
-	log_info("port %s: serving%s on UDP port %u, first worker on CPU %u, %s timestamps",
-			port->name, port_print_addresses(port, addresses),
-			port_host(port)->ntp_port, cpu, timestamper_software.name);
-	if (workers > 1 && !port->hashes_addresses)
-		log_warn("port %s: deals frames out to its queues by a rule of its own: a client's requests may meet several workers, and what is known of clients is known per worker",
-				port->name);
-}
-
-// A port's queues are dealt out to its own workers in turn; where CPUs are few, ports share them.
-static int give_queues(struct server *server, char *problem, size_t size)
-{
-	unsigned first = 0;
-
-	for (unsigned p = 0; p < server->port_count; p++) {
-		const unsigned *cpus = server->cores.workers;
-		unsigned worker_count = server->cores.worker_count;
-		unsigned own = server->options.config->serves[p].workers;
-		struct port *port = &server->ports[p];
-
-		log_port(port, cpus[first % worker_count], MIN(own, worker_count));
-		for (unsigned q = 0; q < port->queue_count; q++) {
-			unsigned w = (first + q % own) % worker_count;
-			struct worker *worker = &server->workers[w];
-
-			if (worker->queue_count == WORKER_QUEUES)
-				return fail(-E2BIG, "too many queues for one worker", problem,
-						size);
-			worker->queues[worker->queue_count++] = &port->queues[q];
-			warn_of_distance(&port->queues[q], cpus[w]);
-		}
-		first += own;
-	}
-	return 0;
-}
-
-static int start_workers(struct server *server, char *problem, size_t size)
-{
-	struct time_page page;
-	int error = give_queues(server, problem, size);
-
-	time_page_read(&server->page, &page);
-	for (unsigned i = 0; i < server->cores.worker_count && !error; i++) {
-		struct worker *worker = &server->workers[i];
-		uint64_t seed;
-
-		if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-			return fail(-errno, "random numbers", problem, size);
-		responder_init(&worker->responder, seed);
-		worker->counter = server->counter;
-		worker->timestamper = &timestamper_software;
-		worker->page = &server->page;
-		worker->policy = &server->policy;
-		worker->ns_per_tick = page.map.ns_per_tick;
-		error = worker_start(worker, i + 1);
-		if (error)
-			return fail(error, "worker", problem, size);
-		server->worker_count++;
-	}
-	return error;
-}
-
-static void report(void *context)
-{
-	struct server *server = context;
-
-	for (unsigned i = 0; i < server->port_count; i++)
-		port_log_counters(&server->ports[i]);
-}
-
-static bool workers_left_behind(struct server *server)
-{
-	for (unsigned i = 0; i < server->worker_count; i++) {
-		if (!published_left_behind(&server->policy, &server->workers[i].seen))
-			return false;
-	}
-	return true;
-}
-
 // Once every worker has gone through its loop, nobody holds the old one. A worker that does not
 // by then hangs: the old policy is then left to it.
 static void replace_policy(struct server *server, const struct policy *policy)
@@ -325,7 +174,7 @@ static void replace_policy(struct server *server, const struct policy *policy)
 	const void *old = published_swap(&server->policy, policy);
 
 	for (int i = 0; i < POLICY_TRIES; i++) {
-		if (workers_left_behind(server)) {
+		if (workers_left_behind(&server->workers)) {
 			free((void *)old);
 			return;
 		}
@@ -371,33 +220,41 @@ static void finish_reload(struct server *server)
 		reload(server);
 }
 
-// DPDK has attached the program anew to a shared port that is back.
-static void watch_port(struct server *server, unsigned i, double uptime_s)
-{
-	struct port *port = &server->ports[i];
-	struct shared *shared = &server->shared[i];
-
-	if (port_watch(&server->watches[i], port, uptime_s) && shared->port) {
-		shared_close(shared);
-		int error = shared_open(shared, port, port_host(port)->ntp_port);
-
-		if (error)
-			log_error("port %s: cannot share %s: %s", port->name, port->interface,
-					strerror(-error));
-	}
-	port_check_hash(port);
-	if (!port->paused)
-		shared_watch(shared);
-}
-
 static void watch(void *context, double uptime_s)
 {
 	struct server *server = context;
 
-	for (unsigned i = 0; i < server->port_count; i++)
-		watch_port(server, i, uptime_s);
 	finish_reload(server);
 	notify_alive(server->options.notify, uptime_s);
+}
+
+// SIGUSR1.
+static void report(void *context)
+{
+	struct server *server = context;
+
+	ports_ask_report(server->ports);
+}
+
+static int start_workers(struct server *server, char *problem, size_t size)
+{
+	struct workers_options options = {
+		.config = server->options.config,
+		.cores = &server->cores,
+		.counter = server->counter,
+		.page = &server->page,
+		.policy = &server->policy,
+		.ports = server->ports,
+	};
+
+	return workers_start(&server->workers, &options, problem, size);
+}
+
+static int start_ports_thread(struct server *server, char *problem, size_t size)
+{
+	int error = ports_watch(server->ports);
+
+	return error ? fail(error, "ports", problem, size) : 0;
 }
 
 static int open_all(struct server *server, char *problem, size_t size)
@@ -421,10 +278,12 @@ static int open_all(struct server *server, char *problem, size_t size)
 		error = start_eal(server, problem, size);
 	if (!error)
 		error = start_publishing(server, problem, size);
-	for (unsigned i = 0; i < config->serve_count && !error; i++)
-		error = open_port(server, &config->serves[i], problem, size);
+	if (!error)
+		error = ports_open(&server->ports, config, server->plans, problem, size);
 	if (!error)
 		error = start_workers(server, problem, size);
+	if (!error)
+		error = start_ports_thread(server, problem, size);
 	return error;
 }
 
@@ -455,8 +314,8 @@ int server_open(struct server **result, const struct server_options *options, ch
 
 void server_run(struct server *server)
 {
-	log_info("serving: %u port(s), %u worker(s), control on CPU %u", server->port_count,
-			server->worker_count, server->cores.control);
+	log_info("serving: %u port(s), %u worker(s), control on CPU %u", ports_count(server->ports),
+			server->workers.running, server->cores.control);
 	control_run(&server->control);
 }
 
@@ -477,15 +336,13 @@ void server_close(struct server *server)
 {
 	if (!server)
 		return;
-	for (unsigned i = 0; i < server->worker_count; i++)
-		worker_stop(&server->workers[i]);
-	report(server);
-	for (unsigned i = 0; i < server->port_count; i++) {
-		shared_close(&server->shared[i]);
-		port_close(&server->ports[i]);
-	}
+	workers_stop(&server->workers);
+	int error = ports_close(server->ports);
+
 	remove_filters(server);
 	publisher_close(server->control.publisher);
+	if (error)
+		return; // the ports thread still runs: what it may use is left to it until the process ends
 	if (server->eal_running)
 		eal_stop();
 	if (server->clock.driver)

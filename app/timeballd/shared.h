@@ -21,6 +21,6 @@ unsigned shared_pick(const struct interface_address *list, unsigned count, const
 // The port was opened without addresses; from now on requests to those of its interface come to it.
 // Returns 0 or -errno.
 int shared_open(struct shared *shared, struct port *port, uint16_t ntp_port);
-// Looks whether they have changed; some times a second, on the control thread.
+// Looks whether they have changed; some times a second, on the ports thread.
 void shared_watch(struct shared *shared);
 void shared_close(struct shared *shared); // one that was never opened is fine

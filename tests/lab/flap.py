@@ -32,6 +32,8 @@ RETURN_S = 3.0
 # The daemon's clock is ours: what it may be off by its own account is far less.
 CLOCK_SLACK_S = 0.001
 PAUSE_S = 0.001
+# Makes the daemon wait 3 s for each port that it stops.
+SLOW_STOP = os.path.join(lab.BUILD, "tests", "lab", "slow_stop.so")
 SO_TIMESTAMPNS = 35
 SO_RCVBUFFORCE = 33
 ETH_P_ALL = 3
@@ -131,7 +133,7 @@ class Load:
 
 
 class Flap:
-    def __init__(self, lab_, stack):
+    def __init__(self, lab_, stack, before_exec=None):
         self.lab = lab_
         self.server, self.second = Namespace(), Namespace()
         connect(self.server, "srv1", self.second, "cli1")
@@ -148,7 +150,7 @@ class Flap:
         serve += " shared" if SHARED else " address " + ADDRESS
         self.daemon = lab_.daemon(self.server, serve_config(
             serve,
-            "net_af_packet1,iface=srv1 address 192.168.2.10/24"))
+            "net_af_packet1,iface=srv1 address 192.168.2.10/24"), before_exec=before_exec)
         if PORT == "tap":
             self.make_link()
 
@@ -294,6 +296,43 @@ def remove_once(bench):
     said = bench.daemon.log()[start:]
     equal((said.count("is gone"), said.count(bench.device + ": back")), (1, 1),
           "times said to be gone and back, log:\n" + said)
+
+
+def begin_slow_stop(bench):
+    """Deletes the first port's interface; returns once DPDK is busy with stopping the port."""
+    start = len(bench.daemon.log())
+    bench.server.ip("link", "del", bench.flapping)
+    bench.daemon.wait_log("slow_stop: begin", start=start)
+    return start
+
+
+@lab.case("L5-slow", "a port that takes 3 s to stop holds up neither the other's answers nor, for good, the end")
+def slow(bench):
+    check(os.access(SLOW_STOP, os.R_OK), "%s is not built" % SLOW_STOP)
+    bench.daemon.stop()
+    bench = Flap(bench.lab, None, lambda: os.environ.update(LD_PRELOAD=SLOW_STOP))
+    with bench.other() as other:
+        wait_until(lambda: other.answers, "answers")
+        start = begin_slow_stop(bench)
+        before = len(other.answers)
+        bench.daemon.wait_log("slow_stop: end", start=start)
+        meanwhile = len(other.answers) - before
+        if PORT != "tap":
+            bench.make_link()
+        bench.daemon.wait_log(bench.device + ": back", start=start)
+        equal(other.stop(), 0, "requests to the other port without an answer, of %d" % other.sent)
+    # Of some 2500; less would show on no worker but on the machine.
+    check(meanwhile > 100, "%d answers of the other port while the first stopped" % meanwhile)
+    print("  %d answers of the other port while the first stopped" % meanwhile)
+    if PORT == "tap":
+        bench.make_link()
+    bench.mac_of_first()
+
+    start = begin_slow_stop(bench)
+    equal(bench.daemon.stop(), 0, "exit status")
+    said = bench.daemon.log()[start:]
+    check(said.index("waiting for it") < said.index("slow_stop: end"), "log:\n" + said)
+    check("counters %s: " % bench.device in said, "no ledger at the end, log:\n" + said)
 
 
 if __name__ == "__main__":
