@@ -39,6 +39,12 @@ static inline const void *published_swap(struct published *published, const void
 	return old;
 }
 
+// Counts as a swap: published_left_behind() then tells whether a reader has come by since.
+static inline void published_nudge(struct published *published)
+{
+	atomic_fetch_add_explicit(&published->generation, 1, memory_order_release);
+}
+
 // True once `reader` cannot hold any object swapped out so far.
 static inline bool published_left_behind(
 		struct published *published, struct published_reader *reader)

@@ -225,7 +225,8 @@ static void watch(void *context, double uptime_s)
 	struct server *server = context;
 
 	finish_reload(server);
-	notify_alive(server->options.notify, uptime_s);
+	if (workers_go_round(&server->workers, uptime_s))
+		notify_alive(server->options.notify, uptime_s);
 }
 
 // SIGUSR1.

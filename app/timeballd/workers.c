@@ -150,6 +150,31 @@ bool workers_left_behind(struct workers *workers)
 	return true;
 }
 
+static void say_pulse(const struct pulse *pulse, unsigned cpu)
+{
+	if (pulse->lost)
+		log_error("worker on CPU %u: hangs, nobody is answered by it", cpu);
+	else
+		log_warn("worker on CPU %u: goes on", cpu);
+}
+
+// A worker notes in each round the newest generation of the policy. So it is enough to count one more.
+bool workers_go_round(struct workers *workers, double uptime_s)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < workers->running; i++) {
+		struct pulse *pulse = &workers->pulses[i];
+		bool came_round = published_left_behind(workers->policy, &workers->list[i]->seen);
+
+		if (pulse_look(pulse, came_round, uptime_s))
+			say_pulse(pulse, workers->cpus[i]);
+		all = all && !pulse->lost;
+	}
+	published_nudge(workers->policy);
+	return all;
+}
+
 void workers_stop(struct workers *workers)
 {
 	for (unsigned i = 0; i < workers->running; i++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// All workers: which CPUs they want and what they are given.
+// All workers: which CPUs they want, what they are given, and whether they still go round.
 #pragma once
 
 #include "base/latch.h"
@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "timeballd/cores.h"
 #include "timeballd/ports.h"
+#include "timeballd/pulse.h"
 #include "timing/counter.h"
 
 #include <stdbool.h>
@@ -16,6 +17,7 @@
 struct workers {
 	unsigned cpus[CONFIG_CORES];
 	struct worker *list[CONFIG_CORES]; // each in memory of its own near its CPU
+	struct pulse pulses[CONFIG_CORES];
 	struct published *policy;
 	unsigned count;   // in the list
 	unsigned running; // of these
@@ -38,5 +40,8 @@ int workers_start(struct workers *workers, const struct workers_options *options
 		size_t size);
 // True once no worker can hold a policy that was swapped out so far.
 bool workers_left_behind(struct workers *workers);
+// Some times a second: whether all workers have gone round their loop of late. Says once when one has
+// not for 2 s, and when it does again.
+bool workers_go_round(struct workers *workers, double uptime_s);
 // Stops and forgets them.
 void workers_stop(struct workers *workers);

@@ -19,6 +19,10 @@ from wire_bench import ADDRESSES, SERVER_LINK, WireBench
 ROOT = os.path.join(HERE, "..", "..")
 UNIT = os.path.join(ROOT, "config", "systemd", "timeball.service")
 PR_SET_NO_NEW_PRIVS = 38
+PTRACE_SEIZE = 0x4206
+PTRACE_INTERRUPT = 0x4207
+PTRACE_DETACH = 17
+WAIT_THREAD_ALL = 0x40000000
 WATCHDOG_S = 1.0
 # Numbers of capability.h.
 CAPABILITIES = {"SETGID": 6, "SETUID": 7, "NET_ADMIN": 12, "NET_RAW": 13, "IPC_LOCK": 14,
@@ -98,6 +102,44 @@ def notify(bench):
         pass
     equal(words, "STOPPING=1", "the last words")
     equal(daemon.process.wait(lab.PATIENCE), 0, "exit status")
+
+
+def worker_of(daemon):
+    """The number of its worker's thread, which is the one on CPU 1, in our process namespace: /proc may be of
+    another."""
+    for path in glob.glob("/proc/[0-9]*/task/*/status"):
+        try:
+            with open(path.split("task")[0] + "cmdline") as command, open(path) as status:
+                ours, text = daemon.config_path in command.read(), status.read()
+        except OSError:
+            continue  # it has ended
+        if ours and re.search(r"(?m)^Cpus_allowed_list:\t1$", text):
+            return int(re.search(r"(?m)^NSpid:.*\t(\d+)$", text).group(1))
+    raise AssertionError("the daemon has no thread on CPU 1")
+
+
+@case("worker-hangs", "a worker that hangs is said once, and ends the signs of life until it goes on")
+def worker_hangs(bench):
+    daemon = bench.start()
+    worker = worker_of(daemon)
+    start = len(daemon.log())
+    bench.ask()
+    bench.manager.drain()
+    equal(bench.manager.heard(WATCHDOG_S), "WATCHDOG=1", "a sign of life")
+    system_call(libc.ptrace, PTRACE_SEIZE, worker, None, None)
+    try:
+        system_call(libc.ptrace, PTRACE_INTERRUPT, worker, None, None)
+        os.waitpid(worker, WAIT_THREAD_ALL)
+        daemon.wait_log("worker on CPU 1: hangs", start=start)
+        bench.manager.drain()
+        equal(bench.manager.heard(3 * WATCHDOG_S), None, "words while a worker hangs")
+    finally:
+        libc.ptrace(PTRACE_DETACH, worker, None, None)
+    equal(bench.manager.heard(2 * WATCHDOG_S), "WATCHDOG=1", "a sign of life afterwards")
+    bench.ask()
+    said = daemon.log()[start:]
+    equal((said.count("hangs"), said.count("goes on")), (1, 1), "times said, log:\n" + said)
+    equal(daemon.stop(), 0, "exit status")
 
 
 @case("notify-failed", "a start that fails says nothing of being ready")

@@ -65,6 +65,20 @@ static void a_reader_holds_its_object_until_it_asks_again(void **)
 	assert_true(published_left_behind(&published, &busy));
 }
 
+static void a_nudge_tells_whether_a_reader_still_comes_by(void **)
+{
+	const int object = 1;
+	struct published published = { .generation = 0 };
+	struct published_reader reader = { 0 };
+
+	published_swap(&published, &object);
+	published_get(&published, &reader);
+	published_nudge(&published);
+	assert_false(published_left_behind(&published, &reader));
+	assert_ptr_equal(published_get(&published, &reader), &object);
+	assert_true(published_left_behind(&published, &reader));
+}
+
 struct race {
 	struct published published;
 	struct published_reader readers[READERS];
@@ -127,6 +141,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(readers_get_what_was_published_last),
 		cmocka_unit_test(a_reader_holds_its_object_until_it_asks_again),
+		cmocka_unit_test(a_nudge_tells_whether_a_reader_still_comes_by),
 		cmocka_unit_test(no_reader_meets_an_object_after_its_end),
 	};
 
