@@ -12,13 +12,13 @@
 [ "${1-}" != --help ] || { usage && exit; }
 need_root
 need_packages build run bench
-"$root/scripts/build.sh"
+"$root/scripts/build.sh" "$build" -Dcpu=native
 peers=$("$root/scripts/peers.sh" chrony)
 
 # Ours for as long as this lasts, whatever others have reserved. Where the kernel has none to give, the
 # table says that it was measured without.
 pages=/proc/sys/vm/nr_hugepages
-wanted=${HUGEPAGES:-1024}
+wanted=${HUGEPAGES:-1280}
 added=0
 child=
 give_back() {

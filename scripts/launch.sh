@@ -123,7 +123,7 @@ need_root
 [ -r "$config" ] || die "cannot read $config"
 if [ -z "$no_build" ]; then
 	need_packages build run
-	"$root/scripts/build.sh"
+	"$root/scripts/build.sh" "$build" -Dcpu=native
 fi
 timeballd=$(timeballd_path)
 

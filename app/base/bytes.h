@@ -9,6 +9,46 @@
 #include <stdint.h>
 #include <string.h>
 
+// In memory order, for comparing and moving.
+static inline uint16_t load_word16(const uint8_t *at)
+{
+	uint16_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+static inline uint32_t load_word32(const uint8_t *at)
+{
+	uint32_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+static inline uint64_t load_word64(const uint8_t *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+static inline void store_word16(uint8_t *at, uint16_t word)
+{
+	memcpy(at, &word, sizeof(word));
+}
+
+static inline void store_word32(uint8_t *at, uint32_t word)
+{
+	memcpy(at, &word, sizeof(word));
+}
+
+static inline void store_word64(uint8_t *at, uint64_t word)
+{
+	memcpy(at, &word, sizeof(word));
+}
+
 static inline uint16_t load_be16(const uint8_t *at)
 {
 	return (uint16_t)(at[0] << 8 | at[1]);

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Fast random bits for where nobody gains by guessing them (SplitMix64, Steele et al. 2014).
+// Fast random bits for where nobody gains by guessing them: a Weyl sequence through one folded
+// multiplication (Wang Yi's wyrand).
 #pragma once
 
 #include <stdint.h>
 
 static inline uint64_t random_next(uint64_t *state)
 {
-	uint64_t bits = *state += UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t weyl = *state += UINT64_C(0xa0761d6478bd642f);
+	unsigned __int128 product = (unsigned __int128)weyl * (weyl ^ UINT64_C(0xe7037ed1a0b428db));
 
-	bits = (bits ^ (bits >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	bits = (bits ^ (bits >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return bits ^ (bits >> 31);
+	return (uint64_t)(product >> 64) ^ (uint64_t)product;
+}
+
+// Fewer and cheaper: the upper half of a linear congruential generator (Knuth's MMIX).
+static inline uint32_t random_next_noise(uint64_t *state)
+{
+	*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)(*state >> 32);
 }

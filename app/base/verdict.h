@@ -9,6 +9,8 @@
 #define VERDICTS(X)                                                                                \
 	X(PENDING, "pending", "Not decided yet; never counted")                                    \
 	X(ANSWERED, "answered", "Requests given the time")                                         \
+	X(INTERLEAVED, "interleaved", "Requests given the time in interleaved mode")               \
+	X(KISSED, "kissed", "Requests over the rate limit told so by a kiss of death")             \
 	X(ARP_ANSWERED, "arp_answered", "ARP requests for our addresses answered")                 \
 	X(ND_ANSWERED, "nd_answered", "Neighbour solicitations for our addresses answered")        \
 	X(ECHO_ANSWERED, "echo_answered", "Echo requests answered")                                \
@@ -44,6 +46,7 @@
 	X(NTP_VERSION, "ntp_version", "NTP versions other than 1 to 4")                            \
 	X(NTP_MODE, "ntp_mode", "NTP modes that are not requests")                                 \
 	X(NTP_DENIED, "ntp_denied", "Requests from addresses that are not allowed")                \
+	X(NTP_LIMITED, "ntp_limited", "Requests over the rate limit")                              \
 	X(NTP_KEY, "ntp_key", "Requests with a MAC whose key we do not have")                      \
 	X(NTP_EXTENSION, "ntp_extension", "Requests with malformed extension fields")
 

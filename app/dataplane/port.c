@@ -34,6 +34,12 @@ static void remember_names(struct port *port, const char *device)
 	}
 }
 
+static const void *publish_host(struct port *port, struct host *host)
+{
+	host_prepare(host);
+	return published_swap(&port->host, host);
+}
+
 int port_open(struct port *port, const struct port_options *options, char *problem, size_t size)
 {
 	struct host *host = malloc(sizeof(*host));
@@ -54,7 +60,7 @@ int port_open(struct port *port, const struct port_options *options, char *probl
 	if (error)
 		port_close(port);
 	else
-		published_swap(&port->host, host);
+		publish_host(port, host);
 	return error;
 }
 
@@ -100,7 +106,7 @@ int port_set_addresses(struct port *port, const struct subnet *addresses, unsign
 	host->address_count = count;
 	memcpy(host->addresses, addresses, count * sizeof(*addresses));
 	port->own = host;
-	port->retired = published_swap(&port->host, host);
+	port->retired = publish_host(port, host);
 	return 0;
 }
 
@@ -165,7 +171,7 @@ int port_open_again(struct port *port, char *problem, size_t size)
 	for (unsigned i = 0; i < port->queue_count; i++)
 		atomic_store_explicit(&port->queues[i].stranded, false, memory_order_relaxed);
 	port->paused = false;
-	published_swap(&port->host, host);
+	publish_host(port, host);
 	return 0;
 }
 

@@ -3,16 +3,26 @@
 
 #include "base/bytes.h"
 #include "frame/frame.h"
+#include "frame/plain.h"
 #include "server/policy.h"
+#include "server/reply.h"
 #include "timing/time_page.h"
 
 #include <rte_ethdev.h>
 #include <rte_launch.h>
 #include <rte_mbuf.h>
+#include <rte_prefetch.h>
 
+#include <assert.h>
 #include <errno.h>
+#include <sys/prctl.h>
+#include <time.h>
 
-#define BURST 32
+#define BURST   64
+#define IDLE_NS 1'000'000 // without a frame, until a worker that may rest does
+#define NAP_NS  50'000
+
+static_assert(BURST <= REQUESTS);
 
 // One burst on its way through the worker.
 struct burst {
@@ -22,10 +32,16 @@ struct burst {
 	uint64_t arrived[BURST];       // ticks
 	struct time_page page;
 	struct serving serving;
-	uint16_t reply_count;
-	struct rte_mbuf *replies[BURST];
-	struct frame frames[BURST]; // of the replies
-	uint8_t verdicts[BURST];    // of the replies, counted once they are sent
+	struct requests requests;         // what asks for the time
+	struct rte_mbuf *asking[BURST];   // the mbufs of requests
+	const struct plain *plain[BURST]; // those that are plain
+	struct frame frames[BURST];       // those that are not
+	uint64_t sums[BURST];             // of what is written of plain replies
+	unsigned dropped_count;
+	struct rte_mbuf *dropped[BURST];
+	unsigned neighbor_count; // replies to neighbours
+	struct rte_mbuf *neighbors[BURST];
+	uint8_t neighbor_verdicts[BURST];
 };
 
 static void count(_Atomic uint64_t *counter, uint64_t more)
@@ -49,132 +65,310 @@ static void claim(const struct time_page *page, uint64_t ticks, struct serving *
 		store_be32(serving->head + NTP_ROOT_DISPERSION, ns_to_ntp32(dispersion_ns));
 }
 
-static enum verdict answer_request(struct worker *worker, const struct policy *policy,
-		const struct burst *burst, const struct frame *frame, uint64_t arrived)
+// Until the burst's frames are looked at they are on their way into the cache.
+static bool receive(struct worker *worker, struct queue *queue, struct burst *burst)
 {
-	uint8_t *payload = frame->start + frame->payload_offset;
-	struct request request = {
-		.payload = payload,
-		.length = frame->payload_length,
-		.source_port = frame->source_port,
-		.source = &frame->source,
-		.received = time_map_utc(&burst->page.map, arrived),
-	};
-
-	return responder_answer(&worker->responder, policy, &burst->serving, &request, payload);
+	burst->count = rte_eth_rx_burst(queue->port->id, queue->number, burst->mbufs, BURST);
+	if (burst->count == 0)
+		return false;
+	for (uint16_t i = 0; i < burst->count; i++) {
+		rte_prefetch0(rte_pktmbuf_mtod(burst->mbufs[i], uint8_t *));
+		rte_prefetch0(rte_pktmbuf_mtod_offset(burst->mbufs[i], uint8_t *, 64));
+	}
+	worker->timestamper->stamp(worker->counter, burst->mbufs, burst->count, burst->arrived);
+	time_page_read(worker->page, &burst->page);
+	count(&queue->received, burst->count);
+	if (queue->rss.left > 0)
+		rss_look(&queue->rss, &queue->port->rss_key, burst->mbufs, burst->count);
+	claim(&burst->page, burst->arrived[burst->count - 1], &burst->serving);
+	burst->dropped_count = 0;
+	burst->neighbor_count = 0;
+	return true;
 }
 
-static enum verdict answer_frame(struct worker *worker, struct queue *queue,
-		const struct policy *policy, struct burst *burst, uint16_t i)
+// Runs of one verdict, of which there is mostly one.
+static void count_each(struct queue *queue, const uint8_t *verdicts, unsigned verdict_count)
 {
-	struct rte_mbuf *mbuf = burst->mbufs[i];
-	struct frame *frame = &burst->frames[burst->reply_count];
-	const struct host *host = burst->host;
-	enum verdict verdict;
+	for (unsigned i = 0, start = 0; i < verdict_count; start = i) {
+		while (i < verdict_count && verdicts[i] == verdicts[start])
+			i++;
+		count(&queue->verdicts[verdicts[start]], i - start);
+	}
+}
 
-	if (mbuf->nb_segs > 1)
-		return VERDICT_SEGMENTED;
+static void drop(struct queue *queue, struct burst *burst, struct rte_mbuf *mbuf,
+		enum verdict verdict)
+{
+	count(&queue->verdicts[verdict], 1);
+	burst->dropped[burst->dropped_count++] = mbuf;
+}
+
+static void set_length(struct rte_mbuf *mbuf, uint16_t length)
+{
+	if (mbuf->data_len == length)
+		return;
+	mbuf->data_len = length;
+	mbuf->pkt_len = length;
+}
+
+static bool has_flags(const struct rte_mbuf *mbuf, uint64_t mask, uint64_t flags)
+{
+	return (mbuf->ol_flags & mask) == flags;
+}
+
+// What the frame is, the long way. An NTP request is left in burst->frames for later.
+static unsigned sort_any(struct worker *worker, struct queue *queue, struct burst *burst,
+		struct rte_mbuf *mbuf, uint64_t arrived, unsigned r)
+{
+	struct requests *requests = &burst->requests;
+	struct frame *frame = &burst->frames[r];
 	*frame = (struct frame){
 		.start = rte_pktmbuf_mtod(mbuf, uint8_t *),
 		.length = mbuf->data_len,
 		.room = (uint16_t)(mbuf->buf_len - mbuf->data_off),
-		.checksum_known_good = (mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK)
-				== RTE_MBUF_F_RX_L4_CKSUM_GOOD,
-		.ip_checksum_known_good = (mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK)
-				== RTE_MBUF_F_RX_IP_CKSUM_GOOD,
+		.checksum_known_good = has_flags(
+				mbuf, RTE_MBUF_F_RX_L4_CKSUM_MASK, RTE_MBUF_F_RX_L4_CKSUM_GOOD),
+		.ip_checksum_known_good = has_flags(
+				mbuf, RTE_MBUF_F_RX_IP_CKSUM_MASK, RTE_MBUF_F_RX_IP_CKSUM_GOOD),
 	};
-	verdict = frame_classify(host, frame);
-	if (verdict != VERDICT_PENDING)
-		return verdict;
-	if (frame->kind != FRAME_NTP)
-		return neighbor_answer(&queue->neighbor, host, frame,
-				(uint64_t)time_scale_ns(
-						(int64_t)burst->arrived[i], worker->ns_per_tick));
-	verdict = answer_request(worker, policy, burst, frame, burst->arrived[i]);
-	if (verdict == VERDICT_ANSWERED)
-		frame_turn(host, frame, NTP_HEADER_SIZE);
-	return verdict;
+	enum verdict verdict =
+			mbuf->nb_segs > 1 ? VERDICT_SEGMENTED : frame_classify(burst->host, frame);
+
+	if (verdict == VERDICT_PENDING && frame->kind == FRAME_NTP) {
+		requests->payload[r] = frame->start + frame->payload_offset;
+		requests->source[r] = frame->source;
+		burst->plain[r] = NULL;
+		verdict = ntp_request_parse(requests->payload[r], frame->payload_length,
+				frame->source_port, &requests->flags[r]);
+		if (verdict == VERDICT_PENDING)
+			return 1;
+	} else if (verdict == VERDICT_PENDING)
+		verdict = neighbor_answer(&queue->neighbor, burst->host, frame,
+				(uint64_t)time_scale_ns((int64_t)arrived, worker->ns_per_tick));
+	if (verdict_is_answer(verdict)) {
+		set_length(mbuf, frame->length);
+		burst->neighbor_verdicts[burst->neighbor_count] = (uint8_t)verdict;
+		burst->neighbors[burst->neighbor_count++] = mbuf;
+	} else {
+		drop(queue, burst, mbuf, verdict);
+	}
+	return 0;
 }
 
-// Each frame becomes a reply in its own buffer, or is counted and freed.
-static void answer(struct worker *worker, struct queue *queue, const struct policy *policy,
-		struct burst *burst)
+// Whether the frame is a plain request, which is then put at `r`.
+static bool sort_plain(struct burst *burst, const struct rte_mbuf *mbuf, unsigned r)
 {
-	for (uint16_t i = 0; i < burst->count; i++) {
-		struct rte_mbuf *mbuf = burst->mbufs[i];
-		enum verdict verdict = answer_frame(worker, queue, policy, burst, i);
+	struct requests *requests = &burst->requests;
+	uint8_t *at = rte_pktmbuf_mtod(mbuf, uint8_t *);
+	const struct plain *plain = plain_find(&burst->host->plain, at, mbuf->data_len);
 
-		if (!verdict_is_answer(verdict)) {
-			count(&queue->verdicts[verdict], 1);
-			rte_pktmbuf_free(mbuf);
+	if (__builtin_expect(!plain || mbuf->nb_segs > 1, 0))
+		return false;
+	if (!has_flags(mbuf, RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK,
+			    RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+			&& !plain_is_intact(plain, at))
+		return false;
+	requests->payload[r] = at + plain->udp_at + UDP_SIZE;
+	requests->flags[r] = ntp_client_replies[requests->payload[r][NTP_LEAP_VERSION_MODE]];
+	if (!requests->flags[r])
+		return false;
+	plain_source(plain, at, &requests->source[r]);
+	burst->plain[r] = plain;
+	return true;
+}
+
+// Requests are gathered; neighbours are answered, and everything else is dropped.
+static void sort(struct worker *worker, struct queue *queue, struct burst *burst)
+{
+	const uint64_t *at = burst->arrived;
+	uint64_t arrived = at[0];
+	utc_t received = time_map_utc(&burst->page.map, arrived);
+	struct rte_mbuf **end = burst->mbufs + burst->count;
+	unsigned r = 0;
+
+	for (struct rte_mbuf **mbuf = burst->mbufs; mbuf < end; mbuf++, at++) {
+		if (*at != arrived) {
+			arrived = *at;
+			received = time_map_utc(&burst->page.map, arrived);
+		}
+		burst->asking[r] = *mbuf;
+		burst->requests.received[r] = received;
+		if (__builtin_expect(sort_plain(burst, *mbuf, r), 1))
+			r++;
+		else
+			r += sort_any(worker, queue, burst, *mbuf, arrived, r);
+	}
+	burst->requests.count = r;
+}
+
+// Takes out what gets no reply.
+static void drop_refused(struct queue *queue, struct burst *burst)
+{
+	struct requests *requests = &burst->requests;
+	uint8_t refused[BURST];
+	unsigned kept = 0, refused_count = 0;
+
+	for (unsigned r = 0; r < requests->count; r++) {
+		if (!verdict_is_answer(requests->verdict[r])) {
+			refused[refused_count++] = requests->verdict[r];
+			burst->dropped[burst->dropped_count++] = burst->asking[r];
 			continue;
 		}
-		mbuf->data_len = burst->frames[burst->reply_count].length;
-		mbuf->pkt_len = mbuf->data_len;
-		// What was found at receiving must not be taken for a wish at sending.
-		mbuf->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
-		burst->verdicts[burst->reply_count] = (uint8_t)verdict;
-		burst->replies[burst->reply_count++] = mbuf;
+		if (kept < r) {
+			requests_move(requests, kept, r);
+			burst->asking[kept] = burst->asking[r];
+			burst->plain[kept] = burst->plain[r];
+			if (!burst->plain[r])
+				burst->frames[kept] = burst->frames[r];
+		}
+		kept++;
+	}
+	requests->count = kept;
+	count_each(queue, refused, refused_count);
+}
+
+static void admit(struct worker *worker, struct queue *queue, const struct policy *policy,
+		struct burst *burst)
+{
+	unsigned admitted = responder_admit(
+			&worker->responder, policy, &burst->serving, &burst->requests);
+
+	if (admitted < burst->requests.count)
+		drop_refused(queue, burst);
+}
+
+static inline void write_replies(struct reply_maker *maker, struct burst *burst, bool has_clients)
+{
+	struct requests *requests = &burst->requests;
+
+	for (unsigned r = 0, count = requests->count; r < count; r++) {
+		uint64_t sum = reply_write(maker, requests, r, has_clients);
+		const struct plain *plain = burst->plain[r];
+
+		if (plain) {
+			burst->sums[r] = plain_turn(plain, requests->payload[r], sum);
+			set_length(burst->asking[r], plain->length);
+		} else {
+			frame_turn(burst->host, &burst->frames[r], NTP_HEADER_SIZE);
+			set_length(burst->asking[r], burst->frames[r].length);
+		}
 	}
 }
 
-// The last thing before they leave. Had the worker been held up until the page expired, replies
-// made before take back what they claim.
+// All of the replies but what depends on when they leave.
+static void reply(struct worker *worker, const struct policy *policy, struct burst *burst)
+{
+	struct reply_maker maker = reply_begin(
+			&worker->responder, policy, &burst->serving, burst->requests.received[0]);
+
+	if (worker->responder.clients)
+		write_replies(&maker, burst, true);
+	else
+		write_replies(&maker, burst, false);
+	reply_end(&maker, &worker->responder, &burst->serving);
+}
+
+// Had the worker been held up until the page expired, replies made before take back what they
+// claim.
+static void disown(struct burst *burst)
+{
+	for (unsigned r = 0; r < burst->requests.count; r++) {
+		uint64_t sum = responder_disown(burst->requests.payload[r]);
+
+		if (burst->plain[r])
+			burst->sums[r] = plain_udp_sum(
+					burst->plain[r], burst->requests.payload[r], sum);
+	}
+}
+
+static inline void stamp_replies(
+		struct reply_stamper *stamper, struct burst *burst, bool has_clients)
+{
+	struct requests *requests = &burst->requests;
+
+	for (unsigned r = 0, count = requests->count; r < count; r++) {
+		uint64_t sum = reply_stamp(stamper, requests, r, has_clients);
+
+		if (burst->plain[r])
+			plain_seal(requests->payload[r], checksum_add_word(sum, burst->sums[r]));
+		else
+			frame_seal(&burst->frames[r]);
+	}
+}
+
+// The last thing before they leave.
 static void stamp(struct worker *worker, struct burst *burst)
 {
 	uint64_t now = worker->counter->read();
-	utc_t departs = time_map_utc(&burst->page.map, now);
 
-	for (uint16_t i = 0; i < burst->reply_count; i++) {
-		struct frame *frame = &burst->frames[i];
-		uint8_t *reply = frame->start + frame->payload_offset;
+	if (time_page_expired(&burst->page, now))
+		disown(burst);
+	struct reply_stamper stamper =
+			reply_depart(&worker->responder, time_map_utc(&burst->page.map, now),
+					(int8_t)burst->page.head[NTP_PRECISION]);
 
-		if (burst->verdicts[i] != VERDICT_ANSWERED)
-			continue;
-		if (time_page_expired(&burst->page, now))
-			responder_disown(reply);
-		responder_stamp(&worker->responder, reply, departs);
-		frame_seal(frame);
-	}
+	if (worker->responder.clients)
+		stamp_replies(&stamper, burst, true);
+	else
+		stamp_replies(&stamper, burst, false);
+	worker->responder.random = stamper.random;
 }
 
-// Replies the queue does not take are freed: later they would carry an old time.
-static void transmit(struct queue *queue, struct burst *burst)
+// Replies the queue does not take are freed: later they would carry an old time. Returns how many
+// were sent.
+static unsigned transmit(struct queue *queue, struct rte_mbuf **mbufs, unsigned mbuf_count,
+		const uint8_t *verdicts)
 {
 	uint16_t sent;
 
+	if (mbuf_count == 0)
+		return 0;
 	errno = 0;
-	sent = rte_eth_tx_burst(queue->port->id, queue->number, burst->replies, burst->reply_count);
-	// AF_PACKET takes what it cannot send, and would send it once the link is back.
+	sent = rte_eth_tx_burst(queue->port->id, queue->number, mbufs, (uint16_t)mbuf_count);
+	// AF_PACKET and AF_XDP take what they cannot send, and would send it once the link is back.
 	if (errno == ENETDOWN && queue->port->keeps_unsent)
 		atomic_store_explicit(&queue->stranded, true, memory_order_relaxed);
-	for (uint16_t i = 0; i < sent; i++)
-		count(&queue->verdicts[burst->verdicts[i]], 1);
-	if (sent < burst->reply_count) {
-		count(&queue->verdicts[VERDICT_TX_FULL], burst->reply_count - sent);
-		rte_pktmbuf_free_bulk(burst->replies + sent, burst->reply_count - sent);
+	count_each(queue, verdicts, sent);
+	if (sent < mbuf_count) {
+		count(&queue->verdicts[VERDICT_TX_FULL], mbuf_count - sent);
+		rte_pktmbuf_free_bulk(mbufs + sent, mbuf_count - sent);
 	}
+	return sent;
 }
 
-static void serve(struct worker *worker, struct queue *queue, const struct policy *policy,
+// What is kept of clients is the time at which the port takes the replies.
+static void transmit_replies(struct worker *worker, struct queue *queue, struct burst *burst)
+{
+	struct requests *requests = &burst->requests;
+	bool remembers = worker->responder.clients != NULL;
+	uint64_t now = remembers ? worker->counter->read() : 0;
+	unsigned sent = transmit(queue, burst->asking, requests->count, requests->verdict);
+
+	if (remembers)
+		responder_sent(&worker->responder, requests, sent,
+				time_map_utc(&burst->page.map, now));
+}
+
+// Returns how many frames there were.
+static unsigned serve(struct worker *worker, struct queue *queue, const struct policy *policy,
 		const struct host *host)
 {
 	struct burst burst;
 
-	burst.count = rte_eth_rx_burst(queue->port->id, queue->number, burst.mbufs, BURST);
-	if (burst.count == 0)
-		return;
-	worker->timestamper->stamp(worker->counter, burst.mbufs, burst.count, burst.arrived);
 	burst.host = host;
-	time_page_read(worker->page, &burst.page);
-	count(&queue->received, burst.count);
-	if (queue->rss.left > 0)
-		rss_look(&queue->rss, &queue->port->rss_key, burst.mbufs, burst.count);
-	claim(&burst.page, burst.arrived[burst.count - 1], &burst.serving);
-	burst.reply_count = 0;
-	answer(worker, queue, policy, &burst);
-	stamp(worker, &burst);
-	transmit(queue, &burst);
+	if (!receive(worker, queue, &burst))
+		return 0;
+	sort(worker, queue, &burst);
+	admit(worker, queue, policy, &burst);
+	if (burst.requests.count > 0) {
+		reply(worker, policy, &burst);
+		stamp(worker, &burst);
+		transmit_replies(worker, queue, &burst);
+	}
+	transmit(queue, burst.neighbors, burst.neighbor_count, burst.neighbor_verdicts);
+	if (burst.dropped_count > 0)
+		rte_pktmbuf_free_bulk(burst.dropped, burst.dropped_count);
+	return burst.count;
 }
 
 // Sends a frame of our own accord; one without length is none.
@@ -188,8 +382,8 @@ static void send_own(struct queue *queue, struct rte_mbuf *mbuf, uint16_t length
 		rte_pktmbuf_free(mbuf);
 }
 
-// Tells the link which groups we are in and where our addresses are, once for each time control
-// wished for it.
+// Tells the link which groups we are in and where our addresses are, once for each time that
+// the ports thread wished for it.
 static void announce(struct queue *queue, const struct host *host)
 {
 	for (unsigned i = 0; i <= host->address_count; i++) {
@@ -230,23 +424,47 @@ static void announce_if_wished(struct queue *queue, const struct host *host)
 	announce(queue, host);
 }
 
+unsigned worker_poll(struct worker *worker)
+{
+	const struct policy *policy = published_get(worker->policy, &worker->seen);
+	unsigned frames = 0;
+
+	for (unsigned i = 0; i < worker->queue_count; i++) {
+		struct queue *queue = worker->queues[i];
+		const struct host *host = published_get(&queue->port->host, &queue->host_seen);
+
+		if (!host || atomic_load_explicit(&queue->stranded, memory_order_relaxed))
+			continue; // the ports thread opens it again
+		announce_if_wished(queue, host);
+		frames += serve(worker, queue, policy, host);
+	}
+	return frames;
+}
+
+// After an idle spell the worker sleeps between its rounds; what arrives meanwhile is stamped late.
+static void rest(struct worker *worker, unsigned frames)
+{
+	const struct timespec nap = { .tv_nsec = NAP_NS };
+	uint64_t now = worker->counter->read();
+
+	if (frames > 0)
+		worker->last_frame_ticks = now;
+	else if (time_scale_ns((int64_t)(now - worker->last_frame_ticks), worker->ns_per_tick)
+			> IDLE_NS)
+		nanosleep(&nap, NULL);
+}
+
 static int run(void *argument)
 {
 	struct worker *worker = argument;
 
+	if (worker->rests)
+		prctl(PR_SET_TIMERSLACK, 1); // ns; else naps last 50 us longer
 	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
-		const struct policy *policy = published_get(worker->policy, &worker->seen);
+		unsigned frames = worker_poll(worker);
 
-		for (unsigned i = 0; i < worker->queue_count; i++) {
-			struct queue *queue = worker->queues[i];
-			const struct host *host =
-					published_get(&queue->port->host, &queue->host_seen);
-
-			if (!host || atomic_load_explicit(&queue->stranded, memory_order_relaxed))
-				continue; // control opens the port again
-			announce_if_wished(queue, host);
-			serve(worker, queue, policy, host);
-		}
+		if (worker->rests)
+			rest(worker, frames);
 	}
 	return 0;
 }

@@ -24,11 +24,16 @@ struct worker {
 	struct responder responder;
 	struct queue *queues[WORKER_QUEUES];
 	unsigned queue_count;
-	uint64_t ns_per_tick; // about right, for rate caps; the page's is exact but moves
-	unsigned lcore;       // set by worker_start()
-	_Atomic bool stop;    // control writes
+	uint64_t ns_per_tick;      // about right, for rate caps; the page's is exact but moves
+	bool rests;                // pollmode adaptive
+	uint64_t last_frame_ticks; // the worker's, if it rests
+	unsigned lcore;            // set by worker_start()
+	_Atomic bool stop;         // control writes
 };
 
+// One round over the worker's queues, a burst of each: what worker_start() has done for ever. Returns
+// how many frames there were.
+unsigned worker_poll(struct worker *worker);
 // Starts the worker on EAL's lcore. It is not to be touched until worker_stop() has returned.
 // Returns 0 or -errno.
 int worker_start(struct worker *worker, unsigned lcore);

@@ -2,7 +2,7 @@
 // What a received frame is. One pass: the shape of the IP header, then its addresses, then what it
 // carries, so that a frame for somebody else is counted as that and not by what is wrong inside.
 #include "base/bytes.h"
-#include "frame/checksum.h"
+#include "base/checksum.h"
 #include "frame/frame.h"
 #include "frame/layout.h"
 #include "frame/mld.h"
@@ -97,14 +97,6 @@ static enum verdict classify_icmp(struct frame *frame)
 	return VERDICT_PENDING;
 }
 
-// The directed broadcast address, or `own` where a subnet is too small for one (RFC 3021).
-static uint32_t ipv4_broadcast(uint32_t own, uint8_t prefix_bits)
-{
-	uint32_t host_bits = (uint32_t)(UINT64_C(0xffffffff) >> prefix_bits);
-
-	return host_bits > 1 ? own | host_bits : own;
-}
-
 static enum verdict judge_ipv4_addresses(
 		const struct host *host, uint32_t source, uint32_t destination)
 {
@@ -117,7 +109,7 @@ static enum verdict judge_ipv4_addresses(
 		if (subnet->address.family != ADDRESS_IPV4)
 			continue;
 		uint32_t own = load_be32(subnet->address.bytes);
-		uint32_t broadcast = ipv4_broadcast(own, subnet->prefix_bits);
+		uint32_t broadcast = host_ipv4_broadcast(own, subnet->prefix_bits);
 
 		to_us |= destination == own;
 		to_broadcast |= destination == broadcast;
@@ -184,16 +176,6 @@ static bool is_ipv6_unspecified(const uint8_t *address)
 	return (load_be64(address) | load_be64(address + 8)) == 0;
 }
 
-// Addresses that no packet on a wire may come from: unspecified and loopback (RFC 4291 sections
-// 2.5.2 and 2.5.3), multicast (2.7), and IPv4 in disguise (2.5.5.2), which would pass IPv4's rules.
-static bool is_ipv6_martian(const uint8_t *source)
-{
-	uint64_t lower = load_be64(source + 8);
-
-	return source[0] == 0xff
-			|| (load_be64(source) == 0 && (lower <= 1 || lower >> 32 == 0xffff));
-}
-
 // Solicitations come to a group of ours, listener queries to all nodes too (RFC 3810 section 5.1.15).
 static bool is_asked_there(const struct host *host, uint8_t kind, const uint8_t *destination)
 {
@@ -222,7 +204,7 @@ static enum verdict judge_ipv6_addresses(const struct host *host, const uint8_t 
 	// RFC 4862 section 5.4.2: who probes for a duplicate has no address yet.
 	if (kind == FRAME_SOLICITATION && is_ipv6_unspecified(source))
 		return VERDICT_PENDING;
-	return from_us || is_ipv6_martian(source) ? VERDICT_IP_SOURCE : VERDICT_PENDING;
+	return from_us || host_is_ipv6_martian(source) ? VERDICT_IP_SOURCE : VERDICT_PENDING;
 }
 
 static enum verdict judge_ipv6_shape(const struct frame *frame, const uint8_t *ip)

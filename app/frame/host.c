@@ -5,6 +5,26 @@
 #include "base/bytes.h"
 #include "frame/layout.h"
 
+void host_prepare(struct host *host)
+{
+	plain_prepare(&host->plain, host);
+}
+
+uint32_t host_ipv4_broadcast(uint32_t own, uint8_t prefix_bits)
+{
+	uint32_t host_bits = (uint32_t)(UINT64_C(0xffffffff) >> prefix_bits);
+
+	return host_bits > 1 ? own | host_bits : own;
+}
+
+bool host_is_ipv6_martian(const uint8_t source[16])
+{
+	uint64_t lower = load_be64(source + 8);
+
+	return source[0] == 0xff
+			|| (load_be64(source) == 0 && (lower <= 1 || lower >> 32 == 0xffff));
+}
+
 bool host_owns(const struct host *host, uint8_t family, const uint8_t *bytes)
 {
 	for (unsigned i = 0; i < host->address_count; i++) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/address.h"
+#include "frame/plain.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,8 +25,17 @@ struct host {
 	// The port hands over what a local sender's kernel left to a NIC that does not exist: a UDP
 	// checksum field holding only the pseudo-header's sum. Taken on such ports, nowhere else.
 	bool takes_unfinished_checksums;
+	struct plain_set plain; // host_prepare() fills it in
 };
 
+// To be called once all else is filled in; until then no request counts as plain.
+void host_prepare(struct host *host);
+
+// The directed broadcast address, host order, or `own` where a subnet is too small for one (RFC 3021).
+uint32_t host_ipv4_broadcast(uint32_t own, uint8_t prefix_bits);
+// Addresses that no packet on a wire may come from: unspecified and loopback (RFC 4291 sections
+// 2.5.2 and 2.5.3), multicast (2.7), and IPv4 in disguise (2.5.5.2), which would pass IPv4's rules.
+bool host_is_ipv6_martian(const uint8_t source[16]);
 // Whether `bytes` are one of our addresses.
 bool host_owns(const struct host *host, uint8_t family, const uint8_t *bytes);
 // Whether these are the last bytes of an IPv6 address of ours, which is all that its solicited-node

@@ -4,7 +4,7 @@
 #include "frame/mld.h"
 
 #include "base/bytes.h"
-#include "frame/checksum.h"
+#include "base/checksum.h"
 #include "frame/layout.h"
 
 #define HOP_LIMIT           1

@@ -3,8 +3,8 @@
 #include "frame/neighbor.h"
 
 #include "base/bytes.h"
+#include "base/checksum.h"
 #include "base/utc.h"
-#include "frame/checksum.h"
 #include "frame/layout.h"
 
 #define ARP_HARDWARE_ETHERNET 1

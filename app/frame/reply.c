@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The answer made of the request, in place.
 #include "base/bytes.h"
-#include "frame/checksum.h"
+#include "base/checksum.h"
 #include "frame/frame.h"
 #include "frame/layout.h"
 

@@ -15,6 +15,12 @@
 // is about ten; an Ethernet frame has room for some ninety of the smallest.
 #define FIELDS_MAX 64
 
+#define REPLY(leap, version)                                                                       \
+	[(leap) << 6 | (version) << 3 | NTP_MODE_CLIENT] = (version) << 3 | NTP_MODE_SERVER
+#define REPLIES(leap) REPLY(leap, 1), REPLY(leap, 2), REPLY(leap, 3), REPLY(leap, 4)
+
+const uint8_t ntp_client_replies[256] = { REPLIES(0), REPLIES(1), REPLIES(2), REPLIES(3) };
+
 // The mode of the answer, or UNSPECIFIED for what must not have one. Modes 2, 4 and 5 are answers
 // themselves, and answering them would let two servers talk for ever; 6 and 7 amplify (RFC 8633
 // section 3.4).
@@ -51,8 +57,8 @@ static enum verdict parse_tail(uint8_t version, struct bytes tail)
 	return tail.left > 0 ? VERDICT_NTP_KEY : VERDICT_PENDING;
 }
 
-enum verdict ntp_request_parse(const uint8_t *payload, size_t length, uint16_t source_port,
-		struct ntp_request *request)
+enum verdict ntp_request_parse(
+		const uint8_t *payload, size_t length, uint16_t source_port, uint8_t *reply_flags)
 {
 	if (length < NTP_HEADER_SIZE)
 		return VERDICT_NTP_SHORT;
@@ -77,6 +83,6 @@ enum verdict ntp_request_parse(const uint8_t *payload, size_t length, uint16_t s
 		if (verdict != VERDICT_PENDING)
 			return verdict;
 	}
-	*request = (struct ntp_request){ .version = version, .reply_mode = (uint8_t)answer };
+	*reply_flags = ntp_flags(NTP_LEAP_NONE, version, answer);
 	return VERDICT_PENDING;
 }

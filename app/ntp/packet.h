@@ -4,6 +4,7 @@
 
 #include "base/verdict.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,18 +41,20 @@ enum ntp_mode {
 	NTP_MODE_SERVER = 4,
 };
 
-struct ntp_request {
-	uint8_t version;    // 1..4
-	uint8_t reply_mode; // enum ntp_mode: SERVER, or PASSIVE to an active peer
-};
-
 static inline uint8_t ntp_flags(enum ntp_leap leap, uint8_t version, enum ntp_mode mode)
 {
 	return (uint8_t)(leap << 6 | version << 3 | mode);
 }
 
+#define NTP_VERSION_AND_MODE 0x3f
+
+// By a request's first octet: version and mode of the reply, or 0 unless it is a client's (mode 3, a
+// version there is), which nearly all are.
+extern const uint8_t ntp_client_replies[256];
+
 // Tells whether a UDP payload is a request we answer with a plain header, and how. Returns
-// VERDICT_PENDING with `request` filled, or the verdict of its drop. Unknown extension fields
+// VERDICT_PENDING with version and mode of the reply (SERVER, or PASSIVE to an active peer) as in a
+// first octet, or the verdict of its drop. Unknown extension fields
 // are skipped (RFC 7822); a MAC means a key, and we have none.
-enum verdict ntp_request_parse(const uint8_t *payload, size_t length, uint16_t source_port,
-		struct ntp_request *request);
+enum verdict ntp_request_parse(
+		const uint8_t *payload, size_t length, uint16_t source_port, uint8_t *reply_flags);

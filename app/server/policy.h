@@ -3,8 +3,11 @@
 // replaced whole, so that no request is answered by half of one and half of another.
 #pragma once
 
+#include "server/rate_limit.h"
+
 struct acl;
 
 struct policy {
 	const struct acl *access; // who may ask for the time
+	struct rate_limit limit;  // how often
 };

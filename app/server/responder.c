@@ -1,49 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// One request, one answer: format, access, then the header turned round in place.
+// Who is answered: access, then what is known of the client.
 #include "server/responder.h"
 
 #include "base/bytes.h"
-#include "base/random.h"
+#include "base/checksum.h"
 #include "server/acl.h"
+#include "server/interleave.h"
+#include "server/reply.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 // One second in the NTP short format (RFC 5905 figure 3).
 #define NTP32_SECOND UINT32_C(0x00010000)
-
-// The bits of a timestamp below a precision of 2^`precision` seconds, but for the lowest, which
-// tells receive from transmit timestamps.
-static uint64_t bits_below(int8_t precision)
-{
-	int bits = 32 + precision;
-
-	bits = bits < 1 ? 1 : bits > 32 ? 32 : bits;
-	return (UINT64_C(1) << bits) - 2;
-}
-
-// Modulo 2^64: right across the era boundary (RFC 5905 section 6).
-static bool is_later(ntp64_t stamp, ntp64_t than)
-{
-	return (int64_t)(stamp - than) > 0;
-}
-
-static ntp64_t next_receive(
-		struct responder *responder, const struct serving *serving, utc_t received)
-{
-	uint64_t noise = random_next(&responder->random)
-			& bits_below((int8_t)serving->head[NTP_PRECISION]);
-	// The conversion rounds down: one more is not early.
-	ntp64_t stamp = (utc_to_ntp64(received) + 1 + noise) | 1;
-	// No receive timestamp is 0, so that 0 stands for none yet.
-	bool same_epoch = responder->last_receive != 0 && responder->epoch == serving->epoch;
-
-	if (same_epoch && !is_later(stamp, responder->last_receive))
-		stamp = responder->last_receive + 2;
-	responder->epoch = serving->epoch;
-	responder->last_receive = stamp;
-	return stamp;
-}
 
 void serving_set_unsynchronised(struct serving *serving, int8_t precision)
 {
@@ -55,60 +23,123 @@ void serving_set_unsynchronised(struct serving *serving, int8_t precision)
 	store_be32(serving->head + NTP_ROOT_DISPERSION, NTP32_SECOND);
 }
 
-void responder_init(struct responder *responder, uint64_t seed)
+void responder_init(struct responder *responder, uint64_t seed, struct client_table *clients)
 {
-	*responder = (struct responder){ .random = seed };
+	// No epoch of the clock: nothing was given out yet.
+	*responder = (struct responder){
+		.clients = clients,
+		.random = seed,
+		.epoch = UINT64_MAX,
+	};
 }
 
-enum verdict responder_answer(struct responder *responder, const struct policy *policy,
-		const struct serving *serving, const struct request *request,
-		uint8_t reply[NTP_HEADER_SIZE])
+struct reply_head reply_kiss_of_death(int8_t precision)
 {
-	struct ntp_request asked;
-	enum verdict verdict = ntp_request_parse(
-			request->payload, request->length, request->source_port, &asked);
+	struct serving kiss;
 
-	if (verdict != VERDICT_PENDING)
-		return verdict;
-	if (!acl_allows(policy->access, request->source))
-		return VERDICT_NTP_DENIED;
-
-	// All that the answer takes from the request, read before it is overwritten.
-	uint64_t origin = load_be64(request->payload + NTP_TRANSMIT);
-	uint8_t poll = request->payload[NTP_POLL];
-
-	memcpy(reply, serving->head, NTP_HEAD_SIZE);
-	reply[NTP_LEAP_VERSION_MODE] |= ntp_flags(0, asked.version, asked.reply_mode);
-	reply[NTP_POLL] = poll;
-	store_be64(reply + NTP_ORIGIN, origin);
-	store_be64(reply + NTP_RECEIVE, next_receive(responder, serving, request->received));
-	return VERDICT_ANSWERED;
+	serving_set_unsynchronised(&kiss, precision);
+	store_be64(kiss.head + NTP_ROOT_DELAY, 0);
+	memcpy(kiss.head + NTP_REFERENCE_ID, "RATE", 4);
+	return reply_head_of(kiss.head);
 }
 
-ntp64_t responder_stamp(struct responder *responder, uint8_t reply[NTP_HEADER_SIZE], utc_t departs)
+// Has what is known of the clients brought into the cache.
+static void expect_clients(struct client_table *clients, const struct policy *policy,
+		const struct serving *serving, struct requests *requests)
 {
-	ntp64_t receive = load_be64(reply + NTP_RECEIVE);
-	uint64_t noise = random_next(&responder->random) & bits_below((int8_t)reply[NTP_PRECISION]);
-	ntp64_t transmit = (utc_to_ntp64(departs) - noise) & ~UINT64_C(1);
+	client_table_begin(clients, &policy->limit, utc_to_ntp64(requests->received[0]),
+			serving->epoch);
+	for (unsigned i = 0; i < requests->count; i++) {
+		const uint8_t *payload = requests->payload[i];
+		ntp64_t origin =
+				interleave_origin(payload[NTP_LEAP_VERSION_MODE] >> 3 & 7, payload);
 
-	// RFC 9769 section 2: never equal, or interleaved mode takes one for the other.
-	if (!is_later(transmit, receive))
-		transmit = receive + 1;
-	// 0 means unknown (RFC 5905 section 6). Half a nanosecond late, once in 136 years.
-	if (transmit == 0)
-		transmit = 2;
-	store_be64(reply + NTP_TRANSMIT, transmit);
-	return transmit;
+		client_table_expect(clients, &requests->source[i], origin, &requests->client[i]);
+	}
 }
 
-void responder_disown(uint8_t reply[NTP_HEADER_SIZE])
+// What becomes of a request that is one and is allowed. `departed` is set as client_table_admit() says.
+static inline enum verdict admit(
+		struct client_table *clients, struct client *client, ntp64_t *departed)
+{
+	switch (client_table_admit(clients, client, departed)) {
+	case RATE_ANSWER:
+		return *departed ? VERDICT_INTERLEAVED : VERDICT_ANSWERED;
+	case RATE_KISS:
+		return VERDICT_KISSED;
+	default:
+		return VERDICT_NTP_LIMITED;
+	}
+}
+
+static unsigned admit_clients(
+		struct client_table *clients, struct requests *requests, const bool allowed[])
+{
+	unsigned admitted = 0;
+
+	for (unsigned i = 0, count = requests->count; i < count; i++) {
+		enum verdict verdict = VERDICT_NTP_DENIED;
+		ntp64_t departed = 0;
+
+		if (allowed[i])
+			verdict = admit(clients, &requests->client[i], &departed);
+		requests->departed[i] = departed;
+		requests->verdict[i] = (uint8_t)verdict;
+		admitted += verdict_is_answer(verdict);
+	}
+	return admitted;
+}
+
+static unsigned admit_allowed(struct requests *requests, const bool allowed[])
+{
+	unsigned admitted = 0;
+
+	for (unsigned i = 0; i < REQUESTS; i++)
+		admitted += allowed[i];
+	if (admitted == requests->count) {
+		memset(requests->verdict, VERDICT_ANSWERED, requests->count);
+		return admitted;
+	}
+	for (unsigned i = 0; i < requests->count; i++)
+		requests->verdict[i] = allowed[i] ? VERDICT_ANSWERED : VERDICT_NTP_DENIED;
+	return admitted;
+}
+
+unsigned responder_admit(struct responder *responder, const struct policy *policy,
+		const struct serving *serving, struct requests *requests)
+{
+	bool allowed[REQUESTS] = { false };
+
+	if (requests->count == 0)
+		return 0;
+	if (responder->clients)
+		expect_clients(responder->clients, policy, serving, requests);
+	acl_look_up(policy->access, requests->source, requests->count, allowed);
+	return responder->clients ? admit_clients(responder->clients, requests, allowed)
+				  : admit_allowed(requests, allowed);
+}
+
+uint64_t responder_disown(uint8_t reply[NTP_HEADER_SIZE])
 {
 	struct serving nothing;
-	uint8_t version_and_mode = reply[NTP_LEAP_VERSION_MODE] & 0x3f;
-	uint8_t poll = reply[NTP_POLL];
 
 	serving_set_unsynchronised(&nothing, (int8_t)reply[NTP_PRECISION]);
+	nothing.head[NTP_LEAP_VERSION_MODE] |= reply[NTP_LEAP_VERSION_MODE] & NTP_VERSION_AND_MODE;
+	nothing.head[NTP_POLL] = reply[NTP_POLL];
 	memcpy(reply, nothing.head, NTP_HEAD_SIZE);
-	reply[NTP_LEAP_VERSION_MODE] |= version_and_mode;
-	reply[NTP_POLL] = poll;
+	return checksum_add(0, reply, NTP_RECEIVE);
+}
+
+void responder_sent(struct responder *responder, struct requests *requests, unsigned count,
+		utc_t departed)
+{
+	struct client_table *clients = responder->clients;
+	ntp64_t stamp = utc_to_ntp64(departed) & ~UINT64_C(1);
+
+	for (unsigned i = 0; clients && i < count; i++) {
+		struct client *client = &requests->client[i];
+
+		client_table_issue(clients, client, requests->receive[i]);
+		client_table_remember(clients, client, stamp);
+	}
 }

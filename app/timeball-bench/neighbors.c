@@ -4,7 +4,7 @@
 #include "timeball-bench/neighbors.h"
 
 #include "base/bytes.h"
-#include "frame/checksum.h"
+#include "base/checksum.h"
 #include "frame/frame.h"
 #include "frame/layout.h"
 #include "timeball-bench/reply.h"

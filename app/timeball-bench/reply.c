@@ -2,7 +2,7 @@
 #include "timeball-bench/reply.h"
 
 #include "base/bytes.h"
-#include "frame/checksum.h"
+#include "base/checksum.h"
 #include "frame/layout.h"
 
 #define VLAN_MASK                0xfff

@@ -2,7 +2,7 @@
 #include "timeball-bench/request.h"
 
 #include "base/bytes.h"
-#include "frame/checksum.h"
+#include "base/checksum.h"
 
 #define TIME_TO_LIVE       64
 #define IPV4_VERSION_SIZE  0x45

@@ -71,6 +71,8 @@ static struct policy *build(const struct acl_rule *rules, unsigned count)
 
 	static_assert(sizeof(*policy) <= ACL_ALIGNMENT);
 	if (policy)
+		rate_limit_init(&policy->limit, NULL);
+	if (policy)
 		policy->access = acl_build(memory + ACL_ALIGNMENT, rules, count);
 	return policy;
 }

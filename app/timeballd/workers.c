@@ -116,7 +116,7 @@ static int make_worker(struct workers *workers, const struct workers_options *op
 		.policy = options->policy,
 		.ns_per_tick = page.map.ns_per_tick,
 	};
-	responder_init(&worker->responder, seed);
+	responder_init(&worker->responder, seed, NULL);
 	return 0;
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a plain request costs a worker between rx_burst and tx_burst: the median number of TSC
 // ticks of each pass over a burst of 32, and of all of them as the worker runs them. Not timed:
-// the port, and what put the frames into the cache (here their restoring, a whole pool ago).
+// the port, and what put the frames into the cache (here their restoring, a whole pool ago). The
+// short way is frame/plain, the long one frame_classify(), frame_turn() and frame_seal().
 #include "base/bytes.h"
 #include "base/random.h"
 #include "frame/frame.h"
 #include "server/acl.h"
-#include "server/responder.h"
+#include "server/reply.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,13 +21,15 @@
 #define BURSTS_TIMED  40'000
 #define PREFIXES_MANY 10'000
 #define NOW_NS        INT64_C(1772323200'000000000)
+#define PRECISION     -25
+#define TABLE_BYTES   (4 << 20)
 
 enum pass {
 	PASS_CLASSIFY,
-	PASS_ANSWER,
-	PASS_TURN,
-	PASS_STAMP,
-	PASS_SEAL,
+	PASS_ADMIT,
+	PASS_REPLY, // written and turned
+	PASS_STAMP, // and sealed
+	PASS_SENT,  // remembered
 	PASS_WHOLE,
 	PASS_COUNT,
 };
@@ -35,6 +38,8 @@ struct scenario {
 	unsigned frames;
 	unsigned prefixes;
 	bool checksum_given; // by the port
+	bool long_way;
+	bool clients; // remembered, and limited to more than they ask
 };
 
 struct bench {
@@ -46,7 +51,11 @@ struct bench {
 	utc_t now;
 	uint8_t *pristine, *slots; // scenario.frames of each
 	struct acl_rule *rules;
-	struct frame frames[BURST]; // of the burst being worked on
+	// Of the burst being worked on.
+	struct requests requests;
+	const struct plain *plain[BURST];
+	uint64_t sums[BURST];
+	struct frame frames[BURST];
 	uint32_t *ticks[PASS_COUNT];
 	unsigned timed;
 	uint64_t overhead; // of reading the counter twice
@@ -132,6 +141,19 @@ static void make_policy(struct bench *bench, const struct scenario *scenario)
 			bench->rules, scenario->prefixes);
 }
 
+static struct client_table *make_table(struct bench *bench, const struct scenario *scenario)
+{
+	static const struct rate_limit_options most = {
+		.interval = -12, .burst = 255, .leak = 1, .ipv4_bits = 32, .ipv6_bits = 128
+	};
+	static const uint64_t seed[2] = { 1, 2 };
+
+	rate_limit_init(&bench->policy.limit, scenario->clients ? &most : NULL);
+	if (!scenario->clients)
+		return NULL;
+	return client_table_init(allocate(TABLE_BYTES), client_table_size(TABLE_BYTES), seed);
+}
+
 static void open_bench(struct bench *bench, const struct scenario *scenario)
 {
 	*bench = (struct bench){ .random = 1, .now = { NOW_NS }, .overhead = UINT64_MAX };
@@ -139,8 +161,9 @@ static void open_bench(struct bench *bench, const struct scenario *scenario)
 		.addresses = { { { ADDRESS_IPV4, { 192, 0, 2, 2 } }, 24 } },
 		.address_count = 1,
 		.ntp_port = 123 };
-	serving_set_unsynchronised(&bench->serving, -25);
-	responder_init(&bench->responder, 1);
+	host_prepare(&bench->host);
+	serving_set_unsynchronised(&bench->serving, PRECISION);
+	responder_init(&bench->responder, 1, make_table(bench, scenario));
 	make_policy(bench, scenario);
 	bench->pristine = allocate((size_t)scenario->frames * SLOT_SIZE);
 	bench->slots = allocate((size_t)scenario->frames * SLOT_SIZE);
@@ -162,6 +185,7 @@ static void close_bench(struct bench *bench)
 		free(bench->ticks[pass]);
 	free(bench->slots);
 	free(bench->pristine);
+	free(bench->responder.clients);
 	free((void *)bench->policy.access);
 	free(bench->rules);
 }
@@ -172,38 +196,122 @@ static void restore(struct bench *bench, const struct scenario *scenario)
 		memcpy(bench->slots + i * SLOT_SIZE, bench->pristine + i * SLOT_SIZE, FRAME_SIZE);
 }
 
-static void classify(
+static void classify_long(
 		struct bench *bench, const struct scenario *scenario, unsigned i, uint8_t *slot)
 {
-	bench->frames[i] = (struct frame){
+	struct requests *requests = &bench->requests;
+	struct frame *frame = &bench->frames[i];
+
+	*frame = (struct frame){
 		.start = slot,
 		.length = FRAME_SIZE,
 		.room = SLOT_SIZE,
 		.checksum_known_good = scenario->checksum_given,
 		.ip_checksum_known_good = scenario->checksum_given,
 	};
-	if (frame_classify(&bench->host, &bench->frames[i]) != VERDICT_PENDING)
+	if (frame_classify(&bench->host, frame) != VERDICT_PENDING)
 		fail("a frame was refused");
+	requests->payload[i] = slot + frame->payload_offset;
+	requests->source[i] = frame->source;
+	if (ntp_request_parse(requests->payload[i], frame->payload_length, frame->source_port,
+			    &requests->flags[i])
+			!= VERDICT_PENDING)
+		fail("a request was refused");
 }
 
-static void answer(struct bench *bench, unsigned i)
+static void classify_plain(
+		struct bench *bench, const struct scenario *scenario, unsigned i, uint8_t *slot)
 {
-	const struct frame *frame = &bench->frames[i];
-	uint8_t *payload = frame->start + frame->payload_offset;
-	struct request request = { payload, frame->payload_length, frame->source_port,
-		&frame->source, utc_add(bench->now, (int64_t)i * 100) };
+	struct requests *requests = &bench->requests;
+	const struct plain *plain = plain_find(&bench->host.plain, slot, FRAME_SIZE);
 
-	if (responder_answer(&bench->responder, &bench->policy, &bench->serving, &request, payload)
-			!= VERDICT_ANSWERED)
-		fail("a request was not answered");
+	if (!plain || (!scenario->checksum_given && !plain_is_intact(plain, slot)))
+		fail("a frame was refused");
+	bench->plain[i] = plain;
+	requests->payload[i] = slot + plain->udp_at + UDP_SIZE;
+	requests->flags[i] = ntp_client_replies[*requests->payload[i]];
+	plain_source(plain, slot, &requests->source[i]);
 }
 
-static void stamp(struct bench *bench, unsigned i)
+static void classify(struct bench *bench, const struct scenario *scenario, uint8_t *slots)
 {
-	const struct frame *frame = &bench->frames[i];
+	bench->requests.count = BURST;
+	for (unsigned i = 0; i < BURST; i++) {
+		uint8_t *slot = slots + (size_t)i * SLOT_SIZE;
 
-	responder_stamp(&bench->responder, frame->start + frame->payload_offset,
-			utc_add(bench->now, 20'000));
+		bench->requests.received[i] = bench->now;
+		if (scenario->long_way)
+			classify_long(bench, scenario, i, slot);
+		else
+			classify_plain(bench, scenario, i, slot);
+	}
+}
+
+static void admit(struct bench *bench)
+{
+	if (responder_admit(&bench->responder, &bench->policy, &bench->serving, &bench->requests)
+			!= BURST)
+		fail("a request was refused");
+}
+
+static inline void write_replies(
+		struct bench *bench, const struct scenario *scenario, bool has_clients)
+{
+	struct requests *requests = &bench->requests;
+	struct reply_maker maker =
+			reply_begin(&bench->responder, &bench->policy, &bench->serving, bench->now);
+
+	for (unsigned i = 0; i < BURST; i++) {
+		uint64_t sum = reply_write(&maker, requests, i, has_clients);
+
+		if (scenario->long_way)
+			frame_turn(&bench->host, &bench->frames[i], NTP_HEADER_SIZE);
+		else
+			bench->sums[i] = plain_turn(bench->plain[i], requests->payload[i], sum);
+	}
+	reply_end(&maker, &bench->responder, &bench->serving);
+}
+
+static inline void stamp_replies(
+		struct bench *bench, const struct scenario *scenario, bool has_clients)
+{
+	struct requests *requests = &bench->requests;
+	struct reply_stamper stamper =
+			reply_depart(&bench->responder, utc_add(bench->now, 20'000), PRECISION);
+
+	for (unsigned i = 0; i < BURST; i++) {
+		uint64_t sum = reply_stamp(&stamper, requests, i, has_clients);
+
+		if (scenario->long_way)
+			frame_seal(&bench->frames[i]);
+		else
+			plain_seal(requests->payload[i], checksum_add_word(sum, bench->sums[i]));
+	}
+	bench->responder.random = stamper.random;
+}
+
+// Constants, where a worker has them.
+static void reply(struct bench *bench, const struct scenario *scenario)
+{
+	if (scenario->clients)
+		write_replies(bench, scenario, true);
+	else
+		write_replies(bench, scenario, false);
+}
+
+static void stamp(struct bench *bench, const struct scenario *scenario)
+{
+	if (scenario->clients)
+		stamp_replies(bench, scenario, true);
+	else
+		stamp_replies(bench, scenario, false);
+}
+
+static void remember(struct bench *bench, const struct scenario *scenario)
+{
+	if (scenario->clients)
+		responder_sent(&bench->responder, &bench->requests, BURST,
+				utc_add(bench->now, 30'000));
 }
 
 static void run_pass(struct bench *bench, const struct scenario *scenario, enum pass pass,
@@ -211,44 +319,33 @@ static void run_pass(struct bench *bench, const struct scenario *scenario, enum 
 {
 	uint64_t start = read_ticks();
 
-	for (unsigned i = 0; i < BURST; i++) {
-		if (pass == PASS_CLASSIFY)
-			classify(bench, scenario, i, slots + (size_t)i * SLOT_SIZE);
-		else if (pass == PASS_ANSWER)
-			answer(bench, i);
-		else if (pass == PASS_TURN)
-			frame_turn(&bench->host, &bench->frames[i], NTP_HEADER_SIZE);
-		else if (pass == PASS_STAMP)
-			stamp(bench, i);
-		else
-			frame_seal(&bench->frames[i]);
-	}
-	bench->ticks[pass][bench->timed] = (uint32_t)(read_ticks() - start - bench->overhead);
+	if (pass == PASS_CLASSIFY || pass == PASS_WHOLE)
+		classify(bench, scenario, slots);
+	if (pass == PASS_ADMIT || pass == PASS_WHOLE)
+		admit(bench);
+	if (pass == PASS_REPLY || pass == PASS_WHOLE)
+		reply(bench, scenario);
+	if (pass == PASS_STAMP || pass == PASS_WHOLE)
+		stamp(bench, scenario);
+	if (pass == PASS_SENT || pass == PASS_WHOLE)
+		remember(bench, scenario);
+
+	uint64_t ticks = read_ticks() - start;
+
+	// What takes nothing may take less than reading the counter.
+	ticks = ticks < bench->overhead ? 0 : ticks - bench->overhead;
+	bench->ticks[pass][bench->timed] = (uint32_t)ticks;
 }
 
 static void run_passes(struct bench *bench, const struct scenario *scenario, uint8_t *slots)
 {
-	run_pass(bench, scenario, PASS_CLASSIFY, slots);
-	run_pass(bench, scenario, PASS_ANSWER, slots);
-	run_pass(bench, scenario, PASS_TURN, slots);
-	run_pass(bench, scenario, PASS_STAMP, slots);
-	run_pass(bench, scenario, PASS_SEAL, slots);
+	for (enum pass pass = PASS_CLASSIFY; pass < PASS_WHOLE; pass++)
+		run_pass(bench, scenario, pass, slots);
 }
 
 static void run_whole(struct bench *bench, const struct scenario *scenario, uint8_t *slots)
 {
-	uint64_t start = read_ticks();
-
-	for (unsigned i = 0; i < BURST; i++) {
-		classify(bench, scenario, i, slots + (size_t)i * SLOT_SIZE);
-		answer(bench, i);
-		frame_turn(&bench->host, &bench->frames[i], NTP_HEADER_SIZE);
-	}
-	for (unsigned i = 0; i < BURST; i++) {
-		stamp(bench, i);
-		frame_seal(&bench->frames[i]);
-	}
-	bench->ticks[PASS_WHOLE][bench->timed] = (uint32_t)(read_ticks() - start - bench->overhead);
+	run_pass(bench, scenario, PASS_WHOLE, slots);
 }
 
 typedef void run_function(struct bench *bench, const struct scenario *scenario, uint8_t *slots);
@@ -284,15 +381,18 @@ static double median_per_request(uint32_t *ticks)
 
 static void print_row(const struct scenario *scenario, const double medians[PASS_COUNT], bool json)
 {
-	static const char *const names[PASS_COUNT] = { "classify", "answer", "turn", "stamp",
-		"seal", "whole" };
+	static const char *const names[PASS_COUNT] = { "classify", "admit", "reply", "stamp",
+		"sent", "whole" };
 	const char *checksum = scenario->checksum_given ? "given" : "verified";
+	const char *path = scenario->long_way ? "long" : "plain";
+	const char *clients = scenario->clients ? "known" : "none";
 
 	if (json)
-		printf("{\"frames\":%u,\"prefixes\":%u,\"checksum\":\"%s\"", scenario->frames,
-				scenario->prefixes, checksum);
+		printf("{\"frames\":%u,\"prefixes\":%u,\"checksum\":\"%s\",\"path\":\"%s\",\"clients\":\"%s\"",
+				scenario->frames, scenario->prefixes, checksum, path, clients);
 	else
-		printf("%6u %8u %-8s", scenario->frames, scenario->prefixes, checksum);
+		printf("%6u %8u %-8s %-5s %-7s", scenario->frames, scenario->prefixes, checksum,
+				path, clients);
 	for (unsigned pass = 0; pass < PASS_COUNT; pass++) {
 		if (json)
 			printf(",\"%s\":%.1f", names[pass], medians[pass]);
@@ -326,13 +426,15 @@ int main(int argc, char **argv)
 		printf("{\"bench\":\"answer\",\"unit\":\"TSC ticks per request\",\"rows\":[");
 	else
 		printf("median TSC ticks per request, bursts of %d\n"
-		       "frames prefixes checksum classify   answer     turn    stamp     seal    whole\n",
+		       "frames prefixes checksum path  clients classify    admit    reply    stamp     sent    whole\n",
 				BURST);
-	for (unsigned i = 0; i < 8; i++) {
+	for (unsigned i = 0; i < 16; i++) {
 		const struct scenario scenario = {
 			.frames = i & 2 ? 8192 : 512,
 			.prefixes = i & 1 ? PREFIXES_MANY : 1,
-			.checksum_given = i & 4,
+			.checksum_given = i / 4 == 1,
+			.long_way = i >= 12,
+			.clients = i >= 8 && i < 12,
 		};
 
 		if (json && i > 0)

@@ -24,7 +24,7 @@ RING = "net_ring0"
 BURSTS_IN_FLIGHT = 16  # of 32 frames
 FRAME_SIZE = 90
 WARM_UP_S = 0.5
-HUGEPAGES_WANTED = 256
+HUGEPAGES_WANTED = 1000
 
 
 def write_requests(path, clients):

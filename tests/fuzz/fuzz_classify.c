@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Any bytes as a frame: one verdict, nothing read beyond the frame, nothing written by a drop, and
-// every answer true and no longer than it may be. The first byte of the input sets what the port
+// every answer true and no longer than it may be; and frame/plain finds and writes the same as the
+// long way. The first byte of the input sets what the port
 // says about the frame and which VLAN is served, the second its spare room.
 #include "../unit/wire.h"
 
@@ -75,7 +76,7 @@ static void require_checksum_believed(const struct host *host, const struct fram
 // To one, or to the group that this kind of answer goes to.
 static void require_from_us(const struct frame *reply, enum verdict verdict)
 {
-	static const uint8_t all_nodes[6] = { 0x33, 0x33, 0, 0, 0, 1 };
+	static const uint8_t all_nodes_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
 	bool to_one = !(reply->start[0] & 1);
 
 	require(memcmp(reply->start + 6, wire_our_mac, 6) == 0);
@@ -85,7 +86,7 @@ static void require_from_us(const struct frame *reply, enum verdict verdict)
 	else
 		require(to_one
 				|| (verdict == VERDICT_ND_ANSWERED
-						&& memcmp(reply->start, all_nodes, 6) == 0));
+						&& memcmp(reply->start, all_nodes_mac, 6) == 0));
 }
 
 // RFC 3810 sections 5 and 5.2.
@@ -188,6 +189,63 @@ static enum verdict answer(const struct host *host, struct frame *frame, uint8_t
 	return verdict;
 }
 
+// Whether the short way may leave the frame to the long one, which takes it: tags, another length,
+// octets behind UDP's, or a checksum that is vouched for or unfinished.
+static bool may_be_left(const struct host *host, const struct frame *frame)
+{
+	const uint8_t *ip = frame->start + WIRE_IP;
+	bool ipv4 = wire_is_ipv4(frame->start);
+
+	if (host->vlan > 0 || frame->ip_offset != WIRE_IP || frame->payload_length != WIRE_NTP)
+		return true;
+	if (wire_get16(ip + (ipv4 ? 2 : 4)) != (ipv4 ? 28 : 8) + WIRE_NTP)
+		return true;
+	return wire_get16(frame->start + frame->payload_offset - 2) != 0
+			&& wire_transport_sum(frame->start) != 0xffff;
+}
+
+// Turned both ways, around the request's own octets.
+static void require_same_reply(const struct host *host, struct frame *frame,
+		const struct plain *plain, uint8_t *at)
+{
+	uint8_t *payload = at + plain->udp_at + 8;
+	uint16_t asked = frame->length;
+
+	frame_turn(host, frame, WIRE_NTP);
+	frame_seal(frame);
+	plain_seal(payload, plain_turn(plain, payload, checksum_add(0, payload, WIRE_NTP)));
+	require(frame->length == plain->length);
+	require(memcmp(frame->start, at, asked) == 0);
+}
+
+// The short way beside the long one: `trusted` is what a port says that has seen the checksums.
+static void compare_ways(const struct host *host, const struct wire *wire)
+{
+	struct frame frame = wire_receive(wire, wire->length), trusted = frame;
+	struct frame copy = wire_receive(wire, wire->length);
+	const struct plain *plain = plain_find(&host->plain, copy.start, wire->length);
+	struct address source = { 0 };
+	bool taken = frame_classify(host, &frame) == VERDICT_PENDING && frame.kind == FRAME_NTP;
+
+	trusted.checksum_known_good = true;
+	trusted.ip_checksum_known_good = true;
+	if (plain) {
+		require(frame_classify(host, &trusted) == VERDICT_PENDING);
+		require(trusted.kind == FRAME_NTP && trusted.payload_length == WIRE_NTP);
+		require(trusted.payload_offset == plain->udp_at + 8);
+		plain_source(plain, copy.start, &source);
+		require(memcmp(&source, &trusted.source, sizeof(source)) == 0);
+	}
+	bool intact = plain && plain_is_intact(plain, copy.start);
+
+	require(intact ? taken : !taken || may_be_left(host, &frame));
+	require(memcmp(copy.start, wire->bytes, wire->length) == 0);
+	if (intact)
+		require_same_reply(host, &frame, plain, copy.start);
+	free(copy.start);
+	free(frame.start);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -204,6 +262,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	host.takes_unfinished_checksums = settings & TAKES_UNFINISHED;
 	if (settings & (VLAN_7 | NO_VLAN))
 		host.vlan = settings & VLAN_7 ? 7 : 0;
+	host_prepare(&host);
+	compare_ways(&host, &wire);
 	struct frame once = wire_receive(&wire, wire.length + spare);
 
 	once.checksum_known_good = settings & CHECKSUM_KNOWN_GOOD;

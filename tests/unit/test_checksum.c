@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// frame/checksum: the fast sum against RFC 1071 done word by word.
-#include "frame/checksum.h"
+// base/checksum: the fast sum against RFC 1071 done word by word.
+#include "base/checksum.h"
 #include "unit.h"
 #include "wire.h"
 
@@ -87,6 +87,46 @@ static void sums_of_even_parts_add_up(void **)
 	}
 }
 
+// RFC 1071 section 2: numbers of 16 bits, and what comes out at the top is added at the bottom.
+static unsigned slow_fold(unsigned __int128 sum)
+{
+	while (sum > 0xffff)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (unsigned)sum;
+}
+
+// Mostly zeros and ones, where carries go far.
+static uint64_t random_word(uint64_t *random)
+{
+	uint64_t word = random_next(random);
+
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t part = UINT64_C(0xffff) << 16 * i;
+
+		if (random_below(random, 3) == 0)
+			word = random_below(random, 2) ? word | part : word & ~part;
+	}
+	return word;
+}
+
+static void words_and_halves_add_up_as_the_slow_way(void **)
+{
+	uint64_t random = test_seed();
+
+	for (unsigned round = 0; round < 300'000; round++) {
+		uint64_t sum = random_word(&random), word = random_word(&random);
+		uint64_t halves = checksum_halves(sum) + checksum_halves(word);
+
+		assert_int_equal(checksum_fold(sum), slow_fold(sum));
+		assert_int_equal(checksum_fold(checksum_add_word(sum, word)),
+				slow_fold((unsigned __int128)sum + word));
+		assert_true(halves <= 4 * (uint64_t)UINT32_MAX);
+		assert_int_equal(checksum_fold(halves), slow_fold((unsigned __int128)sum + word));
+	}
+	for (uint64_t sum = 0; sum <= UINT64_C(0x3'0000); sum++)
+		assert_int_equal(checksum_fold(sum), slow_fold(sum));
+}
+
 static void pseudo_headers_are_those_of_both_families(void **)
 {
 	struct wire wire;
@@ -117,6 +157,7 @@ int main(void)
 		cmocka_unit_test(carries_survive_the_longest_packet),
 		cmocka_unit_test(any_bytes_at_any_place_sum_as_the_slow_way),
 		cmocka_unit_test(sums_of_even_parts_add_up),
+		cmocka_unit_test(words_and_halves_add_up_as_the_slow_way),
 		cmocka_unit_test(pseudo_headers_are_those_of_both_families),
 	};
 

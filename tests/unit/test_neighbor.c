@@ -201,7 +201,7 @@ static void solicitations_are_answered_to_who_asks(void **)
 // P9: RFC 4862 section 5.4.3, with and without RFC 7527's nonce
 static void duplicates_of_our_addresses_are_told_to_all_nodes(void **)
 {
-	static const uint8_t all_nodes[6] = { 0x33, 0x33, 0, 0, 0, 1 };
+	static const uint8_t all_nodes_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
 	static const uint8_t nonce[8] = { 14, 1, 1, 2, 3, 4, 5, 6 };
 	struct host host = wire_host();
 
@@ -210,7 +210,7 @@ static void duplicates_of_our_addresses_are_told_to_all_nodes(void **)
 
 		wire_solicitation(&wire, "::", "2001:db8::10", nonce, options);
 		assert_int_equal(wire_answer(&host, &wire, ROOM), VERDICT_ND_ANSWERED);
-		assert_mac_pair(wire.bytes, all_nodes);
+		assert_mac_pair(wire.bytes, all_nodes_mac);
 		assert_advertisement(&host, &wire, 0x20, "ff02::1", "2001:db8::10");
 	}
 }
@@ -328,7 +328,7 @@ static void a_solicitation_is_summed_unless_the_port_did(void **)
 static void announcements_tell_all_where_we_are(void **)
 {
 	static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-	static const uint8_t all_nodes[6] = { 0x33, 0x33, 0, 0, 0, 1 };
+	static const uint8_t all_nodes_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
 	static const uint8_t head[8] = { 0, 1, 8, 0, 6, 4, 0, 1 };
 	struct host host = wire_host();
 
@@ -340,7 +340,7 @@ static void announcements_tell_all_where_we_are(void **)
 		memset(wire.bytes, 0xee, ANNOUNCEMENT_SIZE);
 		wire.length = neighbor_announce(&host, i, wire.bytes);
 		if (own->family == ADDRESS_IPV6) {
-			assert_mac_pair(wire.bytes, all_nodes);
+			assert_mac_pair(wire.bytes, all_nodes_mac);
 			assert_advertisement(
 					&host, &wire, 0x20, "ff02::1", address_print(own, text));
 			continue;

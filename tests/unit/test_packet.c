@@ -11,15 +11,14 @@
 #define SIZE_MAX_UDP 9000
 
 // Parses a copy that ends where the allocation ends, so that a sanitizer sees one octet too many.
-static enum verdict parse_copy(
-		const uint8_t *octets, size_t length, uint16_t port, struct ntp_request *request)
+static enum verdict parse_copy(const uint8_t *octets, size_t length, uint16_t port, uint8_t *reply)
 {
 	uint8_t *copy = malloc(length ? length : 1);
 
 	assert_non_null(copy);
 	memcpy(copy, octets, length);
 
-	enum verdict verdict = ntp_request_parse(copy, length, port, request);
+	enum verdict verdict = ntp_request_parse(copy, length, port, reply);
 
 	free(copy);
 	return verdict;
@@ -28,9 +27,9 @@ static enum verdict parse_copy(
 static enum verdict parse_zeros(uint8_t version, uint8_t mode, size_t length)
 {
 	uint8_t octets[SIZE_MAX_UDP] = { ntp_flags(NTP_LEAP_NONE, version, mode) };
-	struct ntp_request request;
+	uint8_t reply;
 
-	return parse_copy(octets, length, CLIENT_PORT, &request);
+	return parse_copy(octets, length, CLIENT_PORT, &reply);
 }
 
 // A version 4 request: fields of the given lengths (0 ends the list), then a MAC.
@@ -52,9 +51,9 @@ static size_t compose(uint8_t *octets, const uint16_t *fields, size_t mac_length
 static enum verdict parse_composed(const uint16_t *fields, size_t mac_length)
 {
 	uint8_t octets[SIZE_MAX_UDP];
-	struct ntp_request request;
+	uint8_t reply;
 
-	return parse_copy(octets, compose(octets, fields, mac_length), CLIENT_PORT, &request);
+	return parse_copy(octets, compose(octets, fields, mac_length), CLIENT_PORT, &reply);
 }
 
 // W1, W2
@@ -62,16 +61,16 @@ static void versions_1_to_4_are_taken_and_no_other(void **)
 {
 	for (uint8_t version = 0; version < 8; version++) {
 		uint8_t octets[NTP_HEADER_SIZE] = { ntp_flags(0, version, NTP_MODE_CLIENT) };
-		struct ntp_request request = { 0 };
-		enum verdict verdict = parse_copy(octets, sizeof(octets), CLIENT_PORT, &request);
+		uint8_t reply = 0;
+		enum verdict verdict = parse_copy(octets, sizeof(octets), CLIENT_PORT, &reply);
 
 		if (version < 1 || version > 4) {
 			assert_int_equal(verdict, VERDICT_NTP_VERSION);
 			continue;
 		}
 		assert_int_equal(verdict, VERDICT_PENDING);
-		assert_int_equal(request.version, version);
-		assert_int_equal(request.reply_mode, NTP_MODE_SERVER);
+		assert_int_equal(reply >> 3, version);
+		assert_int_equal(reply & 7, NTP_MODE_SERVER);
 	}
 }
 
@@ -80,18 +79,18 @@ static void only_clients_and_active_peers_are_requests(void **)
 {
 	for (unsigned flags = 0; flags < 256; flags++) {
 		uint8_t octets[NTP_HEADER_SIZE] = { (uint8_t)flags };
-		struct ntp_request request = { 0 };
+		uint8_t reply = 0;
 		unsigned version = flags >> 3 & 7, mode = flags & 7;
-		enum verdict verdict = parse_copy(octets, sizeof(octets), CLIENT_PORT, &request);
+		enum verdict verdict = parse_copy(octets, sizeof(octets), CLIENT_PORT, &reply);
 
 		if (version < 1 || version > 4) {
 			assert_int_equal(verdict, VERDICT_NTP_VERSION);
 		} else if (mode == 3 || (mode == 0 && version == 1)) {
 			assert_int_equal(verdict, VERDICT_PENDING);
-			assert_int_equal(request.reply_mode, 4);
+			assert_int_equal(reply & 7, 4);
 		} else if (mode == 1) {
 			assert_int_equal(verdict, VERDICT_PENDING);
-			assert_int_equal(request.reply_mode, 2);
+			assert_int_equal(reply & 7, 2);
 		} else {
 			assert_int_equal(verdict, VERDICT_NTP_MODE);
 		}
@@ -102,11 +101,11 @@ static void only_clients_and_active_peers_are_requests(void **)
 static void version_1_without_a_mode_is_a_client_unless_it_is_a_server(void **)
 {
 	const uint8_t octets[NTP_HEADER_SIZE] = { ntp_flags(0, 1, 0) };
-	struct ntp_request request;
+	uint8_t reply;
 
-	assert_int_equal(parse_copy(octets, 48, 123, &request), VERDICT_NTP_MODE);
-	assert_int_equal(parse_copy(octets, 48, 122, &request), VERDICT_PENDING);
-	assert_int_equal(parse_copy(octets, 48, 124, &request), VERDICT_PENDING);
+	assert_int_equal(parse_copy(octets, 48, 123, &reply), VERDICT_NTP_MODE);
+	assert_int_equal(parse_copy(octets, 48, 122, &reply), VERDICT_PENDING);
+	assert_int_equal(parse_copy(octets, 48, 124, &reply), VERDICT_PENDING);
 	assert_int_equal(parse_zeros(2, 0, 48), VERDICT_NTP_MODE);
 }
 
@@ -114,9 +113,9 @@ static void version_1_without_a_mode_is_a_client_unless_it_is_a_server(void **)
 static void a_client_may_ask_from_the_ntp_port(void **)
 {
 	const uint8_t octets[NTP_HEADER_SIZE] = { ntp_flags(0, 4, NTP_MODE_CLIENT) };
-	struct ntp_request request;
+	uint8_t reply;
 
-	assert_int_equal(parse_copy(octets, 48, 123, &request), VERDICT_PENDING);
+	assert_int_equal(parse_copy(octets, 48, 123, &reply), VERDICT_PENDING);
 }
 
 // W5, whatever the octets say
@@ -125,9 +124,9 @@ static void shorter_than_a_header_is_short(void **)
 	for (size_t length = 0; length < NTP_HEADER_SIZE; length++) {
 		for (unsigned flags = 0; flags < 256; flags++) {
 			uint8_t octets[NTP_HEADER_SIZE] = { (uint8_t)flags };
-			struct ntp_request request;
+			uint8_t reply;
 
-			assert_int_equal(parse_copy(octets, length, CLIENT_PORT, &request),
+			assert_int_equal(parse_copy(octets, length, CLIENT_PORT, &reply),
 					VERDICT_NTP_SHORT);
 		}
 	}
@@ -173,16 +172,15 @@ static void before_version_4_any_tail_is_a_mac(void **)
 	const uint16_t field[] = { 28, 0 };
 	uint8_t octets[SIZE_MAX_UDP];
 	size_t length = compose(octets, field, 0);
-	struct ntp_request request;
+	uint8_t reply;
 
 	for (uint8_t version = 1; version <= 3; version++) {
 		octets[0] = ntp_flags(NTP_LEAP_NONE, version, NTP_MODE_CLIENT);
-		assert_int_equal(
-				parse_copy(octets, length, CLIENT_PORT, &request), VERDICT_NTP_KEY);
+		assert_int_equal(parse_copy(octets, length, CLIENT_PORT, &reply), VERDICT_NTP_KEY);
 		assert_int_equal(parse_zeros(version, NTP_MODE_CLIENT, 1400), VERDICT_NTP_KEY);
 	}
 	octets[0] = ntp_flags(NTP_LEAP_NONE, 4, NTP_MODE_CLIENT);
-	assert_int_equal(parse_copy(octets, length, CLIENT_PORT, &request), VERDICT_PENDING);
+	assert_int_equal(parse_copy(octets, length, CLIENT_PORT, &reply), VERDICT_PENDING);
 }
 
 // E4: a lying length in a tail of 28 octets, and in one of 56
@@ -212,11 +210,11 @@ static void a_field_length_must_be_right(void **)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint8_t octets[NTP_HEADER_SIZE + 56] = { ntp_flags(0, 4, NTP_MODE_CLIENT) };
-		struct ntp_request request;
+		uint8_t reply;
 
 		store_be16(octets + NTP_HEADER_SIZE + 2, rows[i].length);
-		assert_int_equal(parse_copy(octets, 48 + 28, CLIENT_PORT, &request), rows[i].in_28);
-		assert_int_equal(parse_copy(octets, 48 + 56, CLIENT_PORT, &request), rows[i].in_56);
+		assert_int_equal(parse_copy(octets, 48 + 28, CLIENT_PORT, &reply), rows[i].in_28);
+		assert_int_equal(parse_copy(octets, 48 + 56, CLIENT_PORT, &reply), rows[i].in_56);
 	}
 }
 
@@ -273,9 +271,9 @@ static void every_truncation_is_judged(void **)
 	unsigned taken = 0;
 
 	for (size_t length = 0; length <= whole; length++) {
-		struct ntp_request request;
+		uint8_t reply;
 
-		if (parse_copy(octets, length, CLIENT_PORT, &request) == VERDICT_PENDING)
+		if (parse_copy(octets, length, CLIENT_PORT, &reply) == VERDICT_PENDING)
 			taken++;
 	}
 	// Whole fields end at 48, 80, 96, 160 and 188; the 16 octets up to 96 look like a MAC.
@@ -285,13 +283,12 @@ static void every_truncation_is_judged(void **)
 static void a_drop_leaves_the_request_alone(void **)
 {
 	const uint8_t octets[NTP_HEADER_SIZE + 28] = { ntp_flags(0, 4, NTP_MODE_CLIENT) };
-	struct ntp_request request = { .version = 77, .reply_mode = 88 };
+	uint8_t reply = 77;
 
-	assert_int_equal(parse_copy(octets, 40, CLIENT_PORT, &request), VERDICT_NTP_SHORT);
-	assert_int_equal(parse_copy(octets, 52, CLIENT_PORT, &request), VERDICT_NTP_KEY);
-	assert_int_equal(parse_copy(octets, 76, CLIENT_PORT, &request), VERDICT_NTP_EXTENSION);
-	assert_int_equal(request.version, 77);
-	assert_int_equal(request.reply_mode, 88);
+	assert_int_equal(parse_copy(octets, 40, CLIENT_PORT, &reply), VERDICT_NTP_SHORT);
+	assert_int_equal(parse_copy(octets, 52, CLIENT_PORT, &reply), VERDICT_NTP_KEY);
+	assert_int_equal(parse_copy(octets, 76, CLIENT_PORT, &reply), VERDICT_NTP_EXTENSION);
+	assert_int_equal(reply, 77);
 }
 
 // Packets put together at random have the verdict they were put together for.
@@ -305,20 +302,38 @@ static void random_fields_are_judged_as_composed(void **)
 		size_t mac = random_below(&random, 3) ? 0 : 4 * (1 + random_below(&random, 6));
 		uint16_t lie = (uint16_t)random_next(&random);
 		uint8_t octets[SIZE_MAX_UDP];
-		struct ntp_request request;
+		uint8_t reply;
 
 		for (size_t i = 0; i < count; i++)
 			fields[i] = (uint16_t)(28 + 4 * random_below(&random, 100));
 
 		size_t length = compose(octets, fields, mac);
 
-		assert_int_equal(parse_copy(octets, length, CLIENT_PORT, &request),
+		assert_int_equal(parse_copy(octets, length, CLIENT_PORT, &reply),
 				mac ? VERDICT_NTP_KEY : VERDICT_PENDING);
 		if (lie >= 16 && lie % 4 == 0 && lie <= length - NTP_HEADER_SIZE)
 			continue;
 		store_be16(octets + NTP_HEADER_SIZE + 2, lie);
-		assert_int_equal(parse_copy(octets, length, CLIENT_PORT, &request),
+		assert_int_equal(parse_copy(octets, length, CLIENT_PORT, &reply),
 				VERDICT_NTP_EXTENSION);
+	}
+}
+
+// What is known by one look is what the parser says, from whatever port; and all of mode 3 is known.
+static void plain_replies_are_those_that_the_parser_gives(void **)
+{
+	static const uint16_t ports[] = { 1, 123, CLIENT_PORT, 65535 };
+
+	for (unsigned i = 0; i < 4 * 256; i++) {
+		uint8_t octets[NTP_HEADER_SIZE] = { (uint8_t)i };
+		uint8_t plain = ntp_client_replies[octets[0]], reply = 0;
+		bool asks = parse_copy(octets, sizeof(octets), ports[i / 256], &reply)
+				== VERDICT_PENDING;
+
+		if (plain)
+			assert_true(asks && plain == reply);
+		else
+			assert_false(asks && (octets[0] & 7) == NTP_MODE_CLIENT);
 	}
 }
 
@@ -342,6 +357,7 @@ int main(void)
 		cmocka_unit_test(every_truncation_is_judged),
 		cmocka_unit_test(a_drop_leaves_the_request_alone),
 		cmocka_unit_test(random_fields_are_judged_as_composed),
+		cmocka_unit_test(plain_replies_are_those_that_the_parser_gives),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,8 +10,19 @@
 // One's complement addition: the carry goes round.
 static inline uint64_t checksum_add_word(uint64_t sum, uint64_t word)
 {
+#ifdef __x86_64__ // which compilers do not find: 5 additions a reply, 3 instructions each
+	__asm__("add %1, %0\n\tadc $0, %0" : "+r"(sum) : "r"(word) : "cc");
+	return sum;
+#else
 	sum += word;
 	return sum + (sum < word);
+#endif
+}
+
+// A word in fewer bits: sums of many of these do not overflow.
+static inline uint64_t checksum_halves(uint64_t word)
+{
+	return (word & UINT32_MAX) + (word >> 32);
 }
 
 // Adds `length` bytes to `sum`. An odd last byte is padded with zero.
@@ -40,13 +51,12 @@ static inline uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, size_t l
 	return sum;
 }
 
+// A number added to itself turned half round has the sum of its halves on top, carry included.
 static inline uint16_t checksum_fold(uint64_t sum)
 {
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	uint32_t half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
+
+	return (uint16_t)((half + (half << 16 | half >> 16)) >> 16);
 }
 
 // The sum of the pseudo-header (RFC 768, RFC 8200 section 8.1). `addresses` is the IP header's
