@@ -2,6 +2,7 @@
 // allow, deny and their command siblings: `[all] [subnet|name]`.
 #include "config/readers.h"
 #include "config/shapes.h"
+#include "config/text_list.h"
 #include "config/values.h"
 
 #include <errno.h>
@@ -38,7 +39,7 @@ static int rule_store(const struct statement *statement, const struct config_acc
 
 	stored.where = statement_place(statement);
 	stored.host = rule->host ? strdup(rule->host) : NULL;
-	rules = reallocarray(config->access, config->access_count + 1, sizeof(*rules));
+	rules = array_grow(config->access, config->access_count, sizeof(*rules));
 	if (rules)
 		config->access = rules;
 	if (!rules || !stored.where || (rule->host && !stored.host)) {
