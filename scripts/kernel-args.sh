@@ -56,12 +56,13 @@ want_isolation() {
 }
 
 want_hugepages() {
-	local nodes
+	local nodes pages
+	pages=$((($(memory_wanted <<<"$effective") + 1) / 2))
 	nodes=$(find /sys/devices/system/node -maxdepth 1 -name 'node[0-9]*' 2>/dev/null | wc -l)
 	[ "$nodes" -gt 0 ] || nodes=1
-	want "hugepages=$((128 * nodes))" \
-		"128 pages of 2 MB for each NUMA node, set aside before memory is fragmented; without this" \
-		"timeball-hugepages.service asks for as many early in the boot"
+	want "hugepages=$((pages * nodes))" \
+		"$pages pages of 2 MB for each NUMA node, set aside before memory is fragmented; without this" \
+		"timeball-hugepages.service asks for 128 early in the boot"
 }
 
 want_iommu() {

@@ -76,7 +76,7 @@ print(f"{host}/{served.network.prefixlen}")' "$1"
 
 reserve_hugepages() {
 	[ -s /run/timeball/hugepages ] || reserved=1
-	"$root/scripts/hugepages.sh" setup ||
+	"$root/scripts/hugepages.sh" setup --memory "$1" ||
 		die "without hugepages: $0 --no-huge"
 }
 
@@ -142,7 +142,7 @@ if [ -n "$no_huge" ]; then
 	printf 'include %s\nealarg --no-huge\n' "$config" >"$scratch"
 	config=$scratch
 else
-	reserve_hugepages
+	reserve_hugepages "$(memory_wanted <<<"$effective")"
 fi
 [ -z "$stopping" ] || exit 1
 

@@ -53,6 +53,26 @@ pci_devices() {
 	}'
 }
 
+# Prints how many MB of hugepages the configuration on standard input wants, as `timeballd -p` prints it:
+# for the ports' queues, and for what each worker remembers of clients. 256 at least.
+memory_wanted() {
+	awk 'BEGIN { table = -1 }
+	tolower($1) == "serve" {
+		workers = 1
+		for (i = 3; i < NF; i++)
+			if (tolower($i) == "workers")
+				workers = $(i + 1)
+		queues += workers
+	}
+	tolower($1) == "clientloglimit" { table = $2 / 1048576 }
+	tolower($1) == "noclientlog" { none = 1 }
+	END {
+		tables = none ? 0 : table < 0 ? 64 * queues : table
+		wanted = int(32 + 16 * queues + tables + 2 * queues + 0.999)
+		print wanted < 256 ? 256 : wanted
+	}'
+}
+
 # Ends a child by SIGTERM, after ten seconds by SIGKILL; returns its exit status.
 stop_child() {
 	local pid=$1

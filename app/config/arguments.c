@@ -19,12 +19,14 @@ static int whole_number_read(const struct value_type *type, const char *word, vo
 
 	if (value_parse_integer(word, (int64_t)type->min, (int64_t)type->max, &number)) {
 		snprintf(complaint, COMPLAINT_SIZE,
-				"\"%.64s\" is not a whole number from %.10g to %.10g", word,
+				"\"%.64s\" is not a whole number from %.15g to %.15g", word,
 				type->min, type->max);
 		return -EINVAL;
 	}
 	if (place && type->kind == VALUE_UNSIGNED)
 		*(unsigned *)place = (unsigned)number;
+	else if (place && type->kind == VALUE_SIZE)
+		*(uint64_t *)place = (uint64_t)number;
 	else if (place)
 		*(int *)place = (int)number;
 	return 0;
@@ -100,6 +102,7 @@ static int word_read(const struct value_type *type, const char *word, void *plac
 	switch (type->kind) {
 	case VALUE_UNSIGNED:
 	case VALUE_INTEGER:
+	case VALUE_SIZE:
 		return whole_number_read(type, word, place, complaint);
 	case VALUE_REAL:
 		return real_number_read(type, word, place, complaint);

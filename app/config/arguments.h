@@ -10,6 +10,7 @@
 enum value_kind {
 	VALUE_UNSIGNED, // unsigned, within min..max
 	VALUE_INTEGER,  // int, within min..max
+	VALUE_SIZE,     // uint64_t, within min..max
 	VALUE_REAL,     // double, within min..max
 	VALUE_TEXT,     // char *, anything; what it replaces is freed
 	VALUE_CHOICE,   // unsigned, the index in `choices`

@@ -42,6 +42,7 @@ void config_free(struct config *config)
 		free(config->access[i].host);
 		free(config->access[i].where);
 	}
+	free(config->ratelimit.where);
 	free(config->serves);
 	free(config->access);
 	free(config->pidfile);
@@ -110,6 +111,16 @@ static bool anybody_is_allowed(const struct config *config)
 	return false;
 }
 
+static int clients_check(const struct config *config, struct config_problem *problem)
+{
+	if (!config->noclientlog || !config->ratelimit.enabled)
+		return 0;
+	snprintf(problem->text, sizeof(problem->text),
+			"%s: ratelimit: Rate limiting cannot be enabled with noclientlog",
+			config->ratelimit.where);
+	return -EINVAL;
+}
+
 int config_finish(struct config *config, struct config_problem *problem)
 {
 	char *notice;
@@ -118,6 +129,8 @@ int config_finish(struct config *config, struct config_problem *problem)
 		for (unsigned j = 0; j <= i; j++)
 			if (serves_compare(&config->serves[j], &config->serves[i], problem))
 				return -EINVAL;
+	if (clients_check(config, problem))
+		return -EINVAL;
 	if (config->sched_priority > PRIORITY_MAX)
 		config->sched_priority = PRIORITY_MAX;
 	if (!config->serve_count || anybody_is_allowed(config))

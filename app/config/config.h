@@ -14,10 +14,16 @@
 #define CONFIG_CORES           128
 #define CONFIG_CORE_HIGHEST    1023
 #define CONFIG_FOLLOW_STRATUM  2
+#define CONFIG_CLIENTLOG_MIN   1024 // octets
 
 enum config_clock {
 	CONFIG_CLOCK_SYSTEM,
 	CONFIG_CLOCK_FOLLOW,
+};
+
+enum config_pollmode {
+	CONFIG_POLLMODE_BUSY,
+	CONFIG_POLLMODE_ADAPTIVE,
 };
 
 enum config_hwtimestamp {
@@ -59,6 +65,18 @@ struct config_local {
 	double waitunsynced; // seconds, default 0.0 (300 with orphan)
 };
 
+// ratelimit [interval N] [burst N] [leak N] [kod N] [ipv4mask /N] [ipv6mask /N]
+struct config_ratelimit {
+	bool enabled;
+	int interval;       // seconds as log2, -19..12, default 3
+	unsigned burst;     // 1..255, default 8
+	unsigned leak;      // 1..4, default 2
+	unsigned kod;       // 0..4, default 0: none
+	unsigned ipv4_bits; // 1..32, default 32: who shares so many bits shares a limit
+	unsigned ipv6_bits; // 1..128, default 128
+	char *where;        // "file:line"
+};
+
 // cores [control N] [workers LIST]
 struct config_cores {
 	int control; // -1: choose
@@ -75,6 +93,10 @@ struct config {
 	struct config_local local;
 	struct config_access *access; // in the order written: later rules override earlier ones
 	unsigned access_count;
+	struct config_ratelimit ratelimit;
+	uint64_t clientloglimit; // octets for all workers' clients, 0: so many a worker as is usual
+	bool noclientlog;        // nothing is known of clients: no limit, no interleaved mode
+	enum config_pollmode pollmode;
 	char **ealargs;
 	unsigned ealarg_count;
 	char *pidfile;            // NULL: none (`pidfile /`)

@@ -28,13 +28,22 @@ static const char *const logs[] = {
 	"tracking",
 	NULL,
 };
+static const char *const pollmodes[] = {
+	[CONFIG_POLLMODE_BUSY] = "busy",
+	[CONFIG_POLLMODE_ADAPTIVE] = "adaptive",
+	NULL,
+};
 static const char *const refclocks[] = { "PHC", "PPS", "RTC", "SHM", "SOCK", NULL };
 
 static const struct value_type authselectmode = { .kind = VALUE_CHOICE,
 	.choices = authselectmodes };
+static const struct value_type clientlog = {
+	.kind = VALUE_SIZE, .min = CONFIG_CLIENTLOG_MIN, .max = 1e14
+};
 static const struct value_type dscp = { .kind = VALUE_UNSIGNED, .max = 63 };
 static const struct value_type leapsecmode = { .kind = VALUE_CHOICE, .choices = leapsecmodes };
 static const struct value_type log_name = { .kind = VALUE_CHOICE, .choices = logs };
+static const struct value_type pollmode = { .kind = VALUE_CHOICE, .choices = pollmodes };
 static const struct value_type precision = { .kind = VALUE_REAL, .max = 1 };
 static const struct value_type priority = { .kind = VALUE_UNSIGNED, .max = 100 };
 static const struct value_type ptpdomain = { .kind = VALUE_UNSIGNED, .max = 255 };
@@ -53,7 +62,8 @@ static const struct directive directives[] = {
 	{ "binddevice", EFFECT_LATER, 1, 1, .types = { &type_text } },
 	{ "broadcast", EFFECT_NEVER, 2, 3, .types = { &type_count, &type_address, &type_port },
 			.reason = "broadcast mode is not served: its clients cannot measure the delay" },
-	{ "clientloglimit", EFFECT_LATER, 1, 1, .types = { &type_count } },
+	{ "clientloglimit", EFFECT_NOW, 1, 1, .types = { &clientlog },
+			.offset = offsetof(struct config, clientloglimit) },
 	{ "clock", EFFECT_NOW, 1, 3, .read = clock_read },
 	{ "clockprecision", EFFECT_NOW, 1, 1, .types = { &precision },
 			.offset = offsetof(struct config, clockprecision_s) },
@@ -115,7 +125,7 @@ static const struct directive directives[] = {
 	{ "minsources", EFFECT_LATER, 1, 1, .types = { &type_count } },
 	{ "minstratum", EFFECT_LATER, 1, 1, .types = { &type_count } },
 	{ "nocerttimecheck", EFFECT_LATER, 1, 1, .types = { &type_integer } },
-	{ "noclientlog", EFFECT_LATER, .max_words = 0 },
+	{ "noclientlog", EFFECT_NOW, 0, 0, .read = noclientlog_read },
 	{ "nosystemcert", EFFECT_LATER, .max_words = 0 },
 	{ "ntpsigndsocket", EFFECT_NEVER, 1, 1, .types = { &type_text },
 			.reason = "Samba's signatures (MS-SNTP) are not supported" },
@@ -137,13 +147,15 @@ static const struct directive directives[] = {
 			.reason = "symmetric mode is not supported: use \"server\" on both sides" },
 	{ "pidfile", EFFECT_NOW, 1, 1, .types = { &type_text },
 			.offset = offsetof(struct config, pidfile), .read = pidfile_read },
+	{ "pollmode", EFFECT_LATER, 1, 1, .types = { &pollmode },
+			.offset = offsetof(struct config, pollmode) },
 	{ "pool", EFFECT_LATER, 1, ANY, .types = { &type_host }, .options = options_source,
 			.read = source_read, .reason = CLIENTS_LATER },
 	{ "port", EFFECT_NOW, 1, 1, .types = { &type_port },
 			.offset = offsetof(struct config, port) },
 	{ "ptpdomain", EFFECT_LATER, 1, 1, .types = { &ptpdomain } },
 	{ "ptpport", EFFECT_LATER, 1, 1, .types = { &type_port } },
-	{ "ratelimit", EFFECT_LATER, 0, ANY, .options = options_ratelimit },
+	{ "ratelimit", EFFECT_NOW, 0, ANY, .read = ratelimit_read },
 	{ "refclock", EFFECT_LATER, 2, ANY, .types = { &refclock, &type_text },
 			.options = options_refclock },
 	{ "refresh", EFFECT_LATER, 1, 1, .types = { &type_count } },

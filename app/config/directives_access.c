@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// allow, deny and their command siblings: `[all] [subnet|name]`.
+// Who is answered: allow, deny and their command siblings, `[all] [subnet|name]`; and how often:
+// ratelimit, noclientlog.
 #include "config/readers.h"
 #include "config/shapes.h"
 #include "config/text_list.h"
@@ -84,4 +85,33 @@ int command_address_read(struct statement *statement)
 	if (*word == '/')
 		return 0;
 	return argument_read(statement, "bindcmdaddress", word, &type_address, NULL);
+}
+
+int ratelimit_read(struct statement *statement)
+{
+	struct config_ratelimit *limit = &statement->config->ratelimit;
+	struct config_ratelimit read = {
+		.enabled = true,
+		.interval = 3,
+		.burst = 8,
+		.leak = 2,
+		.ipv4_bits = 32,
+		.ipv6_bits = 128,
+	};
+	int error = options_read(statement, 0, options_ratelimit, &read);
+
+	if (error)
+		return error;
+	read.where = statement_place(statement);
+	if (!read.where)
+		return statement_out_of_memory(statement);
+	free(limit->where);
+	*limit = read;
+	return 0;
+}
+
+int noclientlog_read(struct statement *statement)
+{
+	statement->config->noclientlog = true;
+	return 0;
 }

@@ -10,6 +10,8 @@ int allow_read(struct statement *statement);
 int deny_read(struct statement *statement);
 int command_access_read(struct statement *statement);  // cmdallow, cmddeny
 int command_address_read(struct statement *statement); // bindcmdaddress
+int ratelimit_read(struct statement *statement);
+int noclientlog_read(struct statement *statement);
 
 // directives_clock.c
 int clock_read(struct statement *statement);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "config/shapes.h"
 
+#include "config/values.h"
+
 #include <limits.h>
 
 #define REAL_MAX 1e9 // where nothing else bounds a number
@@ -55,11 +57,45 @@ const struct option options_hwtimestamp[] = {
 	{ 0 },
 };
 
+// The slash before the length may be left out.
+static int prefix_read(const struct statement *statement, const char *word, unsigned max,
+		const char *what, unsigned *bits)
+{
+	int64_t number;
+
+	if (value_parse_integer(word + (*word == '/'), 1, max, &number))
+		return statement_refuse(statement,
+				"%s \"%.64s\" is not the length of a prefix, /1 to /%u", what, word,
+				max);
+	*bits = (unsigned)number;
+	return 0;
+}
+
+static int ipv4mask_read(const struct statement *statement, const char *word, void *target)
+{
+	struct config_ratelimit *limit = target;
+
+	return prefix_read(statement, word, 32, "ipv4mask", &limit->ipv4_bits);
+}
+
+static int ipv6mask_read(const struct statement *statement, const char *word, void *target)
+{
+	struct config_ratelimit *limit = target;
+
+	return prefix_read(statement, word, 128, "ipv6mask", &limit->ipv6_bits);
+}
+
 const struct option options_ratelimit[] = {
-	{ .name = "burst", .type = &limit_burst },
-	{ .name = "interval", .type = &limit_interval },
-	{ .name = "kod", .type = &limit_kod },
-	{ .name = "leak", .type = &limit_leak },
+	{ .name = "burst",
+			.type = &limit_burst,
+			.offset = offsetof(struct config_ratelimit, burst) },
+	{ .name = "interval",
+			.type = &limit_interval,
+			.offset = offsetof(struct config_ratelimit, interval) },
+	{ .name = "ipv4mask", .read = ipv4mask_read },
+	{ .name = "ipv6mask", .read = ipv6mask_read },
+	{ .name = "kod", .type = &limit_kod, .offset = offsetof(struct config_ratelimit, kod) },
+	{ .name = "leak", .type = &limit_leak, .offset = offsetof(struct config_ratelimit, leak) },
 	{ 0 },
 };
 

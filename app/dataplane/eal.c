@@ -81,6 +81,7 @@ static void add_devices(struct arguments *arguments, const struct eal_options *o
 
 static void add_memory(struct arguments *arguments, const struct eal_options *options)
 {
+	unsigned wanted = options->memory_mb;
 	char megabytes[16];
 
 	// Unlinked from the start: a crash leaves no pages behind. EAL refuses both together.
@@ -88,9 +89,13 @@ static void add_memory(struct arguments *arguments, const struct eal_options *op
 		add(arguments, "--no-shconf");
 	else
 		add(arguments, "--in-memory");
+	// Hugepages are added later on the node where they are wanted; without, all there will ever be
+	// has to be there from the start.
+	if (given(options, "--no-huge"))
+		wanted += options->later_mb;
 	if (given(options, "-m") || given(options, "--socket-mem"))
 		return;
-	snprintf(megabytes, sizeof(megabytes), "%u", options->memory_mb);
+	snprintf(megabytes, sizeof(megabytes), "%u", wanted);
 	add(arguments, "-m");
 	add(arguments, megabytes);
 }
@@ -151,4 +156,9 @@ int eal_start(const struct eal_options *options, char *problem, size_t size)
 void eal_stop(void)
 {
 	rte_eal_cleanup();
+}
+
+bool eal_has_hugepages(void)
+{
+	return rte_eal_has_hugepages();
 }

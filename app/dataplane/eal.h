@@ -2,6 +2,7 @@
 // DPDK's environment: one lcore for control, one for each worker, and nothing left behind at exit.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct eal_options {
@@ -13,9 +14,12 @@ struct eal_options {
 	const char *const *arguments; // `ealarg`, word by word
 	unsigned argument_count;
 	unsigned memory_mb;
+	unsigned later_mb; // that memory_get() will be asked for
 };
 
 // Returns 0, or -errno with one line for the operator in `problem`. The calling thread becomes the
 // control lcore and is pinned to its CPU. Can be done once in a process.
 int eal_start(const struct eal_options *options, char *problem, size_t size);
 void eal_stop(void);
+
+bool eal_has_hugepages(void);

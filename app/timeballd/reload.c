@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "timeballd/reload.h"
 
-#include "config/config.h"
-#include "timeballd/access.h"
+#include "base/log.h"
 #include "timeballd/supported.h"
 
 #include <errno.h>
@@ -27,9 +26,12 @@ static void read_policy(const struct reload *reload, struct reload_result *resul
 	if (config && config_read_file(config, reload->file, &problem) == 0
 			&& config_finish(config, &problem) == 0
 			&& supported_check(config, problem.text, sizeof(problem.text)) == 0) {
-		result->policy = access_build(
+		result->policy = policy_build(
 				config, reload->family, problem.text, sizeof(problem.text));
 		result->rule_count = config->access_count;
+		result->clientloglimit = config->clientloglimit;
+		result->noclientlog = config->noclientlog;
+		policy_print_limit(&config->ratelimit, result->limit);
 	}
 	snprintf(result->problem, sizeof(result->problem), "%s", problem.text);
 	config_free(config);
@@ -85,4 +87,19 @@ bool reload_take(struct reload *reload, struct reload_result *result)
 	*result = reload->result;
 	free(reload);
 	return true;
+}
+
+void reload_tell(const struct reload_result *result, const struct config *running)
+{
+	if (!result->policy) {
+		log_error("reload: nothing changed: %s", result->problem);
+		return;
+	}
+	log_info("reload: %u access rules in effect, %s; other directives wait for a restart",
+			result->rule_count, running->noclientlog ? "no rate limit" : result->limit);
+	if (result->noclientlog != running->noclientlog)
+		log_warn("reload: noclientlog has changed: clients %s remembered until a restart",
+				running->noclientlog ? "are not" : "are still");
+	else if (!running->noclientlog && result->clientloglimit != running->clientloglimit)
+		log_warn("reload: clientloglimit has changed, and waits for a restart");
 }

@@ -6,9 +6,10 @@
 #include "dataplane/eal.h"
 #include "drivers/drivers.h"
 #include "drivers/xdp/filter.h"
-#include "timeballd/access.h"
+#include "timeballd/clients.h"
 #include "timeballd/cores.h"
 #include "timeballd/plan.h"
+#include "timeballd/policy.h"
 #include "timeballd/ports.h"
 #include "timeballd/reload.h"
 #include "timeballd/supported.h"
@@ -33,6 +34,7 @@ struct server {
 	const struct counter *counter;
 	struct local_clock clock;
 	struct cores cores;
+	struct clients clients;
 	bool eal_running;
 	struct control control;
 	struct reload *reload; // under way, or NULL
@@ -94,6 +96,9 @@ static int start_eal(struct server *server, char *problem, size_t size)
 	ask_for_named(&host.allowed, &config->cores);
 	workers_want(config, &host);
 	error = cores_choose(&server->cores, &config->cores, &host, problem, size);
+	if (!error)
+		error = clients_plan(&server->clients, config, server->cores.worker_count, problem,
+				size);
 	if (error)
 		return error;
 	for (unsigned i = 0; i < server->plan_count; i++) {
@@ -109,6 +114,7 @@ static int start_eal(struct server *server, char *problem, size_t size)
 		.arguments = (const char *const *)config->ealargs,
 		.argument_count = config->ealarg_count,
 		.memory_mb = EAL_BASE_MB + EAL_QUEUE_MB * queues,
+		.later_mb = clients_megabytes(&server->clients),
 	};
 
 	error = eal_start(&options, problem, size);
@@ -175,7 +181,7 @@ static void replace_policy(struct server *server, const struct policy *policy)
 
 	for (int i = 0; i < POLICY_TRIES; i++) {
 		if (workers_left_behind(&server->workers)) {
-			free((void *)old);
+			policy_free(old);
 			return;
 		}
 		usleep(1000);
@@ -209,13 +215,9 @@ static void finish_reload(struct server *server)
 	if (!server->reload || !reload_take(server->reload, &result))
 		return;
 	server->reload = NULL;
-	if (result.policy) {
+	if (result.policy)
 		replace_policy(server, result.policy);
-		log_info("reload: %u access rules in effect; other directives wait for a restart",
-				result.rule_count);
-	} else {
-		log_error("reload: nothing changed: %s", result.problem);
-	}
+	reload_tell(&result, server->options.config);
 	if (server->reload_again)
 		reload(server);
 }
@@ -235,6 +237,7 @@ static void report(void *context)
 	struct server *server = context;
 
 	ports_ask_report(server->ports);
+	clients_log_counters(&server->clients);
 }
 
 static int start_workers(struct server *server, char *problem, size_t size)
@@ -246,9 +249,11 @@ static int start_workers(struct server *server, char *problem, size_t size)
 		.page = &server->page,
 		.policy = &server->policy,
 		.ports = server->ports,
+		.clients = &server->clients,
 	};
+	int error = clients_open(&server->clients, &server->cores, problem, size);
 
-	return workers_start(&server->workers, &options, problem, size);
+	return error ? error : workers_start(&server->workers, &options, problem, size);
 }
 
 static int start_ports_thread(struct server *server, char *problem, size_t size)
@@ -266,7 +271,7 @@ static int open_all(struct server *server, char *problem, size_t size)
 
 	if (error)
 		return error;
-	policy = access_build(config, server->options.family, problem, size);
+	policy = policy_build(config, server->options.family, problem, size);
 	if (!policy)
 		return -EINVAL;
 	published_swap(&server->policy, policy);
@@ -338,6 +343,7 @@ void server_close(struct server *server)
 	if (!server)
 		return;
 	workers_stop(&server->workers);
+	clients_log_counters(&server->clients);
 	int error = ports_close(server->ports);
 
 	remove_filters(server);
@@ -348,6 +354,6 @@ void server_close(struct server *server)
 		eal_stop();
 	if (server->clock.driver)
 		server->clock.driver->close(&server->clock);
-	free((void *)atomic_load(&server->policy.current));
+	policy_free(atomic_load(&server->policy.current));
 	free(server);
 }

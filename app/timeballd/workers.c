@@ -104,8 +104,10 @@ static int make_worker(struct workers *workers, const struct workers_options *op
 
 	if (!worker)
 		return -ENOMEM;
-	workers->cpus[workers->count] = cpu;
-	workers->list[workers->count++] = worker;
+	unsigned number = workers->count++;
+
+	workers->cpus[number] = cpu;
+	workers->list[number] = worker;
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return -errno;
 	time_page_read(options->page, &page);
@@ -116,7 +118,7 @@ static int make_worker(struct workers *workers, const struct workers_options *op
 		.policy = options->policy,
 		.ns_per_tick = page.map.ns_per_tick,
 	};
-	responder_init(&worker->responder, seed, NULL);
+	responder_init(&worker->responder, seed, options->clients->tables[number]);
 	return 0;
 }
 

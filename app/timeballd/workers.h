@@ -5,6 +5,7 @@
 #include "base/latch.h"
 #include "base/published.h"
 #include "config/config.h"
+#include "timeballd/clients.h"
 #include "timeballd/cores.h"
 #include "timeballd/ports.h"
 #include "timeballd/pulse.h"
@@ -30,6 +31,7 @@ struct workers_options {
 	const struct latch *page;
 	struct published *policy;
 	struct ports *ports;
+	const struct clients *clients; // whose tables the workers get, in their order
 };
 
 // Fills in how many workers the ports want, and near which.

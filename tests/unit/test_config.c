@@ -28,6 +28,10 @@ static void defaults_hold_where_nothing_is_written(void **)
 	assert_int_equal(config->clock, CONFIG_CLOCK_SYSTEM);
 	assert_false(config->local.enabled);
 	assert_int_equal(config->access_count, 0);
+	assert_false(config->ratelimit.enabled);
+	assert_int_equal(config->clientloglimit, 0);
+	assert_false(config->noclientlog);
+	assert_int_equal(config->pollmode, CONFIG_POLLMODE_BUSY);
 	assert_string_equal(config->pidfile, "/run/timeball/timeballd.pid");
 	assert_null(config->user);
 	assert_true(config->maxclockerror_ppm == 1.0);
@@ -88,6 +92,63 @@ static void local_takes_chronys_options_and_defaults(void **)
 	assert_true(config->local.waitsynced == 7.0);
 	assert_true(config->local.waitunsynced == 300.0);
 	config_free(config);
+}
+
+static void ratelimit_takes_chronys_options_and_prefixes(void **)
+{
+	struct config *config = config_read_good((const char *const[]){
+			"ratelimit interval -19 burst 255 leak 4 kod 4 ipv4mask /28 ipv6mask 64",
+			NULL });
+	const struct config_ratelimit *limit = &config->ratelimit;
+
+	assert_true(limit->enabled);
+	assert_int_equal(limit->interval, -19);
+	assert_int_equal(limit->burst, 255);
+	assert_int_equal(limit->leak, 4);
+	assert_int_equal(limit->kod, 4);
+	assert_int_equal(limit->ipv4_bits, 28);
+	assert_int_equal(limit->ipv6_bits, 64);
+	config_free(config);
+
+	// The last wins whole: what it does not say is as if nothing had been said before.
+	config = config_read_good((const char *const[]){
+			"ratelimit interval 12 burst 1 leak 1 kod 1 ipv4mask 1 ipv6mask /1",
+			"RateLimit", NULL });
+	limit = &config->ratelimit;
+	assert_true(limit->enabled);
+	assert_int_equal(limit->interval, 3);
+	assert_int_equal(limit->burst, 8);
+	assert_int_equal(limit->leak, 2);
+	assert_int_equal(limit->kod, 0);
+	assert_int_equal(limit->ipv4_bits, 32);
+	assert_int_equal(limit->ipv6_bits, 128);
+	assert_string_equal(limit->where, "command line:2");
+	config_free(config);
+}
+
+static void memory_for_clients_may_be_large_or_none(void **)
+{
+	struct config *config = config_read_good((const char *const[]){ "clientloglimit 1024",
+			"clientloglimit 17179869184", "pollmode adaptive", NULL });
+
+	assert_int_equal(config->clientloglimit, UINT64_C(16) << 30);
+	assert_int_equal(config->pollmode, CONFIG_POLLMODE_ADAPTIVE);
+	config_free(config);
+	config = config_read_good((const char *const[]){ "noclientlog", "clientloglimit 4096",
+			"pollmode adaptive", "pollmode busy", NULL });
+	assert_true(config->noclientlog);
+	assert_int_equal(config->pollmode, CONFIG_POLLMODE_BUSY);
+	config_free(config);
+}
+
+static void a_rate_limit_needs_to_know_its_clients(void **)
+{
+	assert_refused((const char *const[]){ "noclientlog", "allow", "ratelimit burst 4", NULL },
+			"command line:3: ratelimit: "
+			"Rate limiting cannot be enabled with noclientlog");
+	assert_refused((const char *const[]){ "ratelimit", "noclientlog", NULL },
+			"command line:1: ratelimit: "
+			"Rate limiting cannot be enabled with noclientlog");
 }
 
 static void the_last_clock_wins_whole(void **)
@@ -316,6 +377,9 @@ int main(void)
 		cmocka_unit_test(defaults_hold_where_nothing_is_written),
 		cmocka_unit_test(single_values_are_stored_and_the_last_wins),
 		cmocka_unit_test(local_takes_chronys_options_and_defaults),
+		cmocka_unit_test(ratelimit_takes_chronys_options_and_prefixes),
+		cmocka_unit_test(memory_for_clients_may_be_large_or_none),
+		cmocka_unit_test(a_rate_limit_needs_to_know_its_clients),
 		cmocka_unit_test(the_last_clock_wins_whole),
 		cmocka_unit_test(the_last_cores_wins_whole),
 		cmocka_unit_test(serve_lines_accumulate),

@@ -94,6 +94,7 @@ static const struct {
 	{ "opencommands activity tracking", NULL },
 	{ "peer foo.example.net key 1", "peer foo.example.net kye 1" },
 	{ "pidfile /run/chronyd.pid", "pidfile" },
+	{ "pollmode adaptive", "pollmode lazy" },
 	{ "pool pool.ntp.org iburst maxsources 3", "pool pool.ntp.org maxsources 17" },
 	{ "port 0", "port 65536" },
 	{ "ptpdomain 123", "ptpdomain 256" },
@@ -250,6 +251,28 @@ static void errors_name_the_place_and_the_nearest_word(void **)
 		{ "log trackin",
 				"Could not parse log directive at line 1 of the command line: "
 				"log \"trackin\" is unknown (did you mean \"tracking\"?)" },
+		{ "clientloglimit 1023",
+				"Could not parse clientloglimit directive at line 1 of the command line: "
+				"clientloglimit \"1023\" is not a whole number "
+				"from 1024 to 100000000000000" },
+		{ "pollmode adaptiv",
+				"Could not parse pollmode directive at line 1 of the command line: "
+				"pollmode \"adaptiv\" is unknown (did you mean \"adaptive\"?)" },
+		{ "ratelimit interval 13",
+				"Could not parse ratelimit directive at line 1 of the command line: "
+				"interval \"13\" is not a whole number from -19 to 12" },
+		{ "ratelimit ipv4mask /33",
+				"Could not parse ratelimit directive at line 1 of the command line: "
+				"ipv4mask \"/33\" is not the length of a prefix, /1 to /32" },
+		{ "ratelimit ipv6mask //64",
+				"Could not parse ratelimit directive at line 1 of the command line: "
+				"ipv6mask \"//64\" is not the length of a prefix, /1 to /128" },
+		{ "ratelimit ipv6mask",
+				"Could not parse ratelimit directive at line 1 of the command line: "
+				"ipv6mask needs a value" },
+		{ "ratelimit ipv4mak 28",
+				"Could not parse ratelimit directive at line 1 of the command line: "
+				"unknown option \"ipv4mak\" (did you mean \"ipv4mask\"?)" },
 		{ "clock ntp",
 				"Could not parse clock directive at line 1 of the command line: "
 				"clock \"ntp\" is unknown" },

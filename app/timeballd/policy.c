@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "timeballd/access.h"
+#include "timeballd/policy.h"
 
 #include "server/acl.h"
 
@@ -61,23 +61,46 @@ static int make_rule(const struct config_access *access, enum address_family fam
 	return error;
 }
 
+static void *allocate(size_t size)
+{
+	return aligned_alloc(ACL_ALIGNMENT, (size + ACL_ALIGNMENT - 1) & ~(ACL_ALIGNMENT - 1UL));
+}
+
+// The policy and, aligned behind it, its table. To build one takes room for the worst that the rules
+// could come to, 25 MB for 100,000; what is kept is what they came to.
 static struct policy *build(const struct acl_rule *rules, unsigned count)
 {
-	// The policy and, aligned behind it, its table.
-	size_t size = ACL_ALIGNMENT + acl_size(rules, count);
-	uint8_t *memory = aligned_alloc(
-			ACL_ALIGNMENT, (size + ACL_ALIGNMENT - 1) & ~(ACL_ALIGNMENT - 1UL));
-	struct policy *policy = (struct policy *)memory;
+	struct acl *built = allocate(acl_size(rules, count));
+	struct policy *policy;
+	uint8_t *memory = NULL;
 
 	static_assert(sizeof(*policy) <= ACL_ALIGNMENT);
+	if (built) {
+		acl_build(built, rules, count);
+		memory = allocate(ACL_ALIGNMENT + acl_bytes_used(built));
+	}
+	policy = (struct policy *)memory;
 	if (policy)
-		rate_limit_init(&policy->limit, NULL);
-	if (policy)
-		policy->access = acl_build(memory + ACL_ALIGNMENT, rules, count);
+		policy->access = memcpy(memory + ACL_ALIGNMENT, built, acl_bytes_used(built));
+	free(built);
 	return policy;
 }
 
-struct policy *access_build(
+static void init_limit(struct rate_limit *limit, const struct config_ratelimit *from)
+{
+	struct rate_limit_options options = {
+		.interval = (int8_t)from->interval,
+		.burst = (uint8_t)from->burst,
+		.leak = (uint8_t)from->leak,
+		.kod = (uint8_t)from->kod,
+		.ipv4_bits = (uint8_t)from->ipv4_bits,
+		.ipv6_bits = (uint8_t)from->ipv6_bits,
+	};
+
+	rate_limit_init(limit, from->enabled ? &options : NULL);
+}
+
+struct policy *policy_build(
 		const struct config *config, enum address_family family, char *problem, size_t size)
 {
 	struct acl_rule *rules = calloc(config->access_count + 1, sizeof(*rules));
@@ -88,8 +111,22 @@ struct policy *access_build(
 		error = make_rule(&config->access[i], family, &rules[i], problem, size);
 	if (!error)
 		policy = build(rules, config->access_count);
+	if (policy)
+		init_limit(&policy->limit, &config->ratelimit);
 	if (!policy && (!error || error == -ENOMEM))
 		snprintf(problem, size, "no memory for the access table");
 	free(rules);
 	return policy;
+}
+
+const char *policy_print_limit(const struct config_ratelimit *limit, char text[POLICY_TEXT_SIZE])
+{
+	if (limit->enabled)
+		snprintf(text, POLICY_TEXT_SIZE,
+				"rate limit interval %d burst %u leak %u kod %u ipv4mask /%u ipv6mask /%u",
+				limit->interval, limit->burst, limit->leak, limit->kod,
+				limit->ipv4_bits, limit->ipv6_bits);
+	else
+		snprintf(text, POLICY_TEXT_SIZE, "no rate limit");
+	return text;
 }
