@@ -10,9 +10,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct reload {
-	const char *file;
+	char *file; // of its own: the process may end while the thread reads on
 	enum address_family family;
 	struct reload_result result; // the thread's until it is done
 	atomic_bool done;            // the thread writes
@@ -70,13 +71,15 @@ int reload_start(struct reload **result, const char *file, enum address_family f
 
 	if (!reload)
 		return -ENOMEM;
-	reload->file = file;
+	reload->file = strdup(file);
 	reload->family = family;
-	error = start_thread(reload);
-	if (error)
-		free(reload);
-	else
+	error = reload->file ? start_thread(reload) : -ENOMEM;
+	if (!error) {
 		*result = reload;
+		return 0;
+	}
+	free(reload->file);
+	free(reload);
 	return error;
 }
 
@@ -85,6 +88,7 @@ bool reload_take(struct reload *reload, struct reload_result *result)
 	if (!atomic_load_explicit(&reload->done, memory_order_acquire))
 		return false;
 	*result = reload->result;
+	free(reload->file);
 	free(reload);
 	return true;
 }

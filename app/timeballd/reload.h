@@ -19,7 +19,7 @@ struct reload_result {
 	char problem[512]; // why not, one line
 };
 
-// Starts to read `file`, which must stay valid. Returns 0 or -errno.
+// Starts to read `file`. Returns 0 or -errno.
 int reload_start(struct reload **reload, const char *file, enum address_family family);
 // True once the result is there, and moved to `result`; `reload` is then gone.
 bool reload_take(struct reload *reload, struct reload_result *result);

@@ -2,7 +2,10 @@
 """Who is answered: allow and deny through the daemon, from many source addresses, and what reloads
 do to it. And what is said by a server that has no time to give."""
 
+import glob
 import os
+import random
+import re
 import time
 
 import lab
@@ -196,6 +199,114 @@ def reload_under_load(access):
             equal(len(others), len(frames), "answers during reload %d" % number)
     access.daemon.wait_log("reload", start=start)
     check(access.daemon.log().count("reload:", start) >= 30, "reloads in the log")
+
+
+def process_folder(daemon):
+    """The daemon's folder below /proc, which was mounted outside of our process namespace."""
+    ours = os.readlink("/proc/self/ns/pid")
+    for folder in glob.glob("/proc/[0-9]*"):
+        try:
+            with open(folder + "/status") as status:
+                numbers = re.search(r"NSpid:(.*)", status.read())[1].split()
+            if int(numbers[-1]) == daemon.pid and os.readlink(folder + "/ns/pid") == ours:
+                return folder
+        except OSError:
+            continue
+    raise AssertionError("no process %d" % daemon.pid)
+
+
+@case("L3-storm", "1000 SIGHUPs under load, at most one build at a time: no request is lost")
+def reload_storm(access):
+    bench = access.bench
+    access.set("allow 192.168.1.0/24")
+    frames = [bench.request(source="192.168.1.%d" % (number + 100)) for number in range(20)]
+    policies = [["allow 192.168.1.0/24", "allow " + SENTINEL % access.serial, *more]
+                for more in ([], ["allow 10.%d.%d" % divmod(number, 200) for number in range(5000)],
+                             ["ratelimit interval -12 burst 255"])]
+    start = len(access.daemon.log())
+    tasks, threads = process_folder(access.daemon) + "/task", 0
+    usual = len(os.listdir(tasks))
+    for number in range(250):
+        if number % 10 == 0:
+            access.write(*policies[number // 10 % 3])
+        for _ in range(4):
+            access.daemon.reload()
+        threads = max(threads, len(os.listdir(tasks)))
+        for frame in frames:
+            bench.wire.send(frame)
+        mark = ntp()
+        bench.wire.send(bench.request(mark, source=SENTINEL % access.serial))
+        reply, others = bench.wire.wait_for(lambda it: answer_origin(it) == mark[40:48],
+                                            ANSWER_PATIENCE)
+        check(reply, "the sentinel is not answered")
+        equal(len(others), len(frames), "answers during reload %d" % number)
+    access.daemon.wait_log("reload: .* in effect", start=start)
+    check(access.daemon.running(), "the daemon ended")
+    done = access.daemon.log().count("access rules in effect", start)
+    print("# %d reloads came of 1000 signals, %d threads at most, usually %d"
+          % (done, threads, usual))
+    # One that builds, and one that has done so and is about to end.
+    check(threads <= usual + 2, "%d threads, usually %d" % (threads, usual))
+    check(2 <= done <= 1000, "%d reloads" % done)
+    # What was asked for last is what there is.
+    access.set("allow 192.168.1.0/24", "deny 192.168.1.50")
+    access.expect(["192.168.1.49"], ["192.168.1.50"])
+
+
+def resident_kb(daemon):
+    with open(process_folder(daemon) + "/status") as status:
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1])
+
+
+@case("A12", "100,000 rules: a start, reloads that keep no memory, answers as the rules say")
+def many_rules(access):
+    # A /24 of each pair of octets allowed, one address in it denied.
+    def rules(denied):
+        for number in range(50000):
+            net = "%d.%d.%d" % (20 + number // 2500, number // 10 % 250, number % 10)
+            yield "allow %s.0/24" % net
+            yield "deny %s.%d" % (net, denied)
+    numbers = [random.randrange(50000) for _ in range(100)]
+    nets = ["%d.%d.%d" % (20 + number // 2500, number // 10 % 250, number % 10)
+            for number in numbers]
+    access.daemon.stop()
+    config = [line for line in access.bench.config.splitlines()
+              if line.split()[0] not in ("allow", "deny")]
+    started = time.monotonic()
+    access.daemon = access.bench.start("\n".join([*config, *rules(77), "allow "
+                                                 + SENTINEL % access.serial, ""]))
+    print("# start with 100,001 rules: %.2f s" % (time.monotonic() - started))
+    access.bench.wait_quiet()
+    access.expect([net + ".76" for net in nets], [net + ".77" for net in nets] + ["19.1.1.1"])
+    sizes = []
+    for number in range(13):
+        started = time.monotonic()
+        access.set(*rules(76 + number % 2))
+        took = time.monotonic() - started
+        sizes.append(resident_kb(access.daemon))
+    print("# a reload of them: %.2f s; resident %d kB after 8, %d kB after 13"
+          % (took, sizes[7], sizes[12]))
+    check(sizes[12] - sizes[7] < 3 << 10, "resident memory grows: %r kB" % sizes)
+    access.expect([net + ".77" for net in nets], [net + ".76" for net in nets] + ["19.1.1.1"])
+    access.set("allow 192.168.1.0/24")
+    access.expect(["192.168.1.11"], [nets[0] + ".77"])
+
+
+@case("L3-stop", "an end while a reload is under way is an end like any other")
+def stop_while_reloading(access):
+    # So many that they are still being read when the process ends.
+    lines = access.bench.config.splitlines()
+    lines += ["deny 20.%d.%d.%d" % (number >> 16, number >> 8 & 255, number & 255)
+              for number in range(400000)]
+    for number in range(3):
+        access.daemon.stop()
+        access.daemon = access.bench.start(access.bench.config)
+        access.write_file(lines)
+        access.daemon.reload()
+        time.sleep(0.1 * number)
+        equal(access.daemon.stop(), 0, "exit status; log:\n" + access.daemon.story())
+    access.daemon = access.bench.start(access.bench.config)
+    access.bench.wait_quiet()
 
 
 @case("A8", "without local: LI 3, stratum 0, root delay and dispersion 1 s, and still an answer")
