@@ -103,11 +103,22 @@ def bucket(limits):
               ledger["received"], "answered and limited; all is %r" % ledger.counters)
 
 
+@case("R1-exact", "not one more than the burst")
+def exact(limits):
+    for burst in 1, 3:
+        limits.start(SLOW + "burst %d leak 4" % burst)
+        sources = ["10.3.0.%d" % number for number in range(1, 201)]
+        replies = limits.ask([limits.bench.request(source=source) for source in sources
+                              for _ in range(burst + 1)])
+        over = replies[burst::burst + 1]
+        equal(replies.count(None), over.count(None), "silences, and those of them over the limit")
+        within_sigmas(len(over) - over.count(None), len(over), 1 / 16, "answers to one more")
+
+
 @case("R1-refill", "a token comes back after each interval")
 def refill(limits):
     limits.start("ratelimit interval 0 burst 4 leak 4")
-    frame = limits.requests("192.168.1.20", 1)[0]
-    limits.ask([frame] * 0 + limits.requests("192.168.1.20", 24))
+    limits.ask(limits.requests("192.168.1.20", 24))
     # However slow the machine is: waiting long enough fills the bucket, and not beyond.
     time.sleep(4.5)
     replies = limits.ask(limits.requests("192.168.1.20", 40))
