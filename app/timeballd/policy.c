@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ACL_ALIGNMENT 64
 
@@ -61,29 +62,41 @@ static int make_rule(const struct config_access *access, enum address_family fam
 	return error;
 }
 
-static void *allocate(size_t size)
+// The policy and, aligned behind it, its table.
+struct block {
+	struct policy policy;
+	size_t size; // of the whole
+	_Alignas(ACL_ALIGNMENT) uint8_t table[];
+};
+
+// Pages of their own, which go back whole: with glibc 2.36 a heap grows by a table at each reload, for
+// what aligned_alloc() gave is, when freed, a little too small for the next.
+static void *map(size_t size)
 {
-	return aligned_alloc(ACL_ALIGNMENT, (size + ACL_ALIGNMENT - 1) & ~(ACL_ALIGNMENT - 1UL));
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
 }
 
-// The policy and, aligned behind it, its table. To build one takes room for the worst that the rules
-// could come to, 25 MB for 100,000; what is kept is what they came to.
+// To build a table takes room for the worst that the rules could come to, 25 MB for 100,000; what is
+// kept is what they came to.
 static struct policy *build(const struct acl_rule *rules, unsigned count)
 {
-	struct acl *built = allocate(acl_size(rules, count));
-	struct policy *policy;
-	uint8_t *memory = NULL;
+	size_t worst = acl_size(rules, count), size;
+	struct acl *built = map(worst);
+	struct block *block = NULL;
 
-	static_assert(sizeof(*policy) <= ACL_ALIGNMENT);
-	if (built) {
-		acl_build(built, rules, count);
-		memory = allocate(ACL_ALIGNMENT + acl_bytes_used(built));
+	if (!built)
+		return NULL;
+	acl_build(built, rules, count);
+	size = sizeof(*block) + acl_bytes_used(built);
+	block = map(size);
+	if (block) {
+		block->size = size;
+		block->policy.access = memcpy(block->table, built, acl_bytes_used(built));
 	}
-	policy = (struct policy *)memory;
-	if (policy)
-		policy->access = memcpy(memory + ACL_ALIGNMENT, built, acl_bytes_used(built));
-	free(built);
-	return policy;
+	munmap(built, worst);
+	return block ? &block->policy : NULL;
 }
 
 static void init_limit(struct rate_limit *limit, const struct config_ratelimit *from)
@@ -117,6 +130,13 @@ struct policy *policy_build(
 		snprintf(problem, size, "no memory for the access table");
 	free(rules);
 	return policy;
+}
+
+void policy_free(const struct policy *policy)
+{
+	static_assert(offsetof(struct block, policy) == 0);
+	if (policy)
+		munmap((void *)policy, ((const struct block *)policy)->size);
 }
 
 const char *policy_print_limit(const struct config_ratelimit *limit, char text[POLICY_TEXT_SIZE])

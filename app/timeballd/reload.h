@@ -11,7 +11,7 @@
 struct reload;
 
 struct reload_result {
-	struct policy *policy; // the taker's, to be freed with free(); NULL: the file is not to be used
+	struct policy *policy; // the taker's; NULL: the file is not to be used
 	unsigned rule_count;
 	char limit[POLICY_TEXT_SIZE]; // policy_print_limit()
 	uint64_t clientloglimit;      // as in struct config, which has no effect before a restart

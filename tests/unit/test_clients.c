@@ -104,16 +104,16 @@ static void the_limit_is_the_directives(void **)
 	assert_string_equal(text,
 			"rate limit interval -3 burst 200 leak 3 kod 1 "
 			"ipv4mask /24 ipv6mask /56");
-	free(policy);
+	policy_free(policy);
 
 	policy = build((const char *const[]){ "allow", NULL }, text);
 	rate_limit_init(&limit, NULL);
 	assert_memory_equal(&policy->limit, &limit, sizeof(limit));
 	assert_string_equal(text, "no rate limit");
-	free(policy);
+	policy_free(policy);
 }
 
-// What is kept of the table is all that lookups read: the address sanitizer watches.
+// What is kept of the table is all that lookups read.
 static void a_thousand_rules_are_kept_whole(void **)
 {
 	struct config *config = config_new();
@@ -135,7 +135,7 @@ static void a_thousand_rules_are_kept_whole(void **)
 		address.bytes[1] = 9;
 		assert_false(acl_allows(policy->access, &address));
 	}
-	free(policy);
+	policy_free(policy);
 	config_free(config);
 }
 
