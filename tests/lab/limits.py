@@ -260,7 +260,7 @@ def hot_client(limits):
 
 def oddities(limits):
     """Requests of every version, mode, length and header there may be."""
-    for number in range(3000):
+    for number in range(4000):
         length = random.choice((0, 1, 12, 47, 48, 48, 48, 52, 60, 68, 76, 120, 468, 1400))
         fields = {name: random.getrandbits(64) for name in ("reference", "origin", "receive")}
         head = ntp(random.choice((1, 2, 3, 4, 4, 4, random.randrange(8))),
@@ -276,7 +276,7 @@ def oddities(limits):
 
 @case("R7", "no answer is longer than its request, none comes for nothing, whatever is asked")
 def no_amplification(limits):
-    for more in (SLOW + "burst 255 leak 1 kod 1",), ():
+    for more in (SLOW + "burst 60 leak 1 kod 1",), ():
         daemon = limits.start(*more)
         before = daemon.settled_ledger()
         frames = list(oddities(limits))
@@ -295,7 +295,7 @@ def no_amplification(limits):
                 lambda it: answer_origin(it) == udp_payload(mark)[40:48], ANSWER_PATIENCE)
             check(reply, "the mark is not answered")
             answers += [other for other in others if answer_origin(other)]
-        check(len(answers) > 300, "only %d answers" % len(answers))
+        check(len(answers) > 200, "only %d answers" % len(answers))
         for answer in answers:
             payload, frame = lengths[answer_origin(answer)]
             equal(len(udp_payload(answer)), 48, "octets of the answer")
