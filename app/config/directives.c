@@ -147,7 +147,7 @@ static const struct directive directives[] = {
 			.reason = "symmetric mode is not supported: use \"server\" on both sides" },
 	{ "pidfile", EFFECT_NOW, 1, 1, .types = { &type_text },
 			.offset = offsetof(struct config, pidfile), .read = pidfile_read },
-	{ "pollmode", EFFECT_LATER, 1, 1, .types = { &pollmode },
+	{ "pollmode", EFFECT_NOW, 1, 1, .types = { &pollmode },
 			.offset = offsetof(struct config, pollmode) },
 	{ "pool", EFFECT_LATER, 1, ANY, .types = { &type_host }, .options = options_source,
 			.read = source_read, .reason = CLIENTS_LATER },

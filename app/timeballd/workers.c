@@ -117,6 +117,7 @@ static int make_worker(struct workers *workers, const struct workers_options *op
 		.page = options->page,
 		.policy = options->policy,
 		.ns_per_tick = page.map.ns_per_tick,
+		.rests = options->config->pollmode == CONFIG_POLLMODE_ADAPTIVE,
 	};
 	responder_init(&worker->responder, seed, options->clients->tables[number]);
 	return 0;

@@ -105,8 +105,8 @@ def notify(bench):
 
 
 def worker_of(daemon):
-    """The number of its worker's thread, which is the one on CPU 1, in our process namespace: /proc may be of
-    another."""
+    """The folder in /proc of its worker's thread, which is the one on CPU 1; and its number in our process
+    namespace, for /proc may be of another."""
     for path in glob.glob("/proc/[0-9]*/task/*/status"):
         try:
             with open(path.split("task")[0] + "cmdline") as command, open(path) as status:
@@ -114,14 +114,14 @@ def worker_of(daemon):
         except OSError:
             continue  # it has ended
         if ours and re.search(r"(?m)^Cpus_allowed_list:\t1$", text):
-            return int(re.search(r"(?m)^NSpid:.*\t(\d+)$", text).group(1))
+            return os.path.dirname(path), int(re.search(r"(?m)^NSpid:.*\t(\d+)$", text).group(1))
     raise AssertionError("the daemon has no thread on CPU 1")
 
 
 @case("worker-hangs", "a worker that hangs is said once, and ends the signs of life until it goes on")
 def worker_hangs(bench):
     daemon = bench.start()
-    worker = worker_of(daemon)
+    _, worker = worker_of(daemon)
     start = len(daemon.log())
     bench.ask()
     bench.manager.drain()
@@ -140,6 +140,33 @@ def worker_hangs(bench):
     said = daemon.log()[start:]
     equal((said.count("hangs"), said.count("goes on")), (1, 1), "times said, log:\n" + said)
     equal(daemon.stop(), 0, "exit status")
+
+
+def idle_share(bench, mode):
+    """What of a CPU the worker takes while nobody asks; it still answers at the first try."""
+    daemon = bench.start(serve_config(bench.serve, more=("pollmode " + mode,)))
+    folder, _ = worker_of(daemon)
+
+    def taken_s():
+        with open(folder + "/schedstat") as schedstat:
+            return int(schedstat.read().split()[0]) / 1e9
+
+    time.sleep(0.5)
+    before, started = taken_s(), time.monotonic()
+    time.sleep(2)
+    share = (taken_s() - before) / (time.monotonic() - started)
+    for _ in range(20):
+        bench.ask()
+        time.sleep(0.01)
+    equal(daemon.stop(), 0, "exit status")
+    return share
+
+
+@case("pollmode", "pollmode adaptive: a worker with nothing to do leaves its CPU to others, and answers")
+def pollmode(bench):
+    busy, adaptive = idle_share(bench, "busy"), idle_share(bench, "adaptive")
+    print("  idle worker: %.0f %% of a CPU busy, %.0f %% adaptive" % (100 * busy, 100 * adaptive))
+    check(adaptive < busy / 2, "it takes %.2f of a CPU, busy %.2f" % (adaptive, busy))
 
 
 @case("notify-failed", "a start that fails says nothing of being ready")
