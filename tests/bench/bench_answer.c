@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a plain request costs a worker between rx_burst and tx_burst: the median number of TSC
-// ticks of each pass over a burst of 32, and of all of them as the worker runs them. Not timed:
-// the port, and what put the frames into the cache (here their restoring, a whole pool ago). The
-// short way is frame/plain, the long one frame_classify(), frame_turn() and frame_seal().
+// ticks of each pass over a burst, and of all of them as the worker runs them. Not timed: the port,
+// and what put the frames into the cache (here their restoring, a whole pool ago). The short way is
+// frame/plain, the long one frame_classify(), frame_turn() and frame_seal().
 #include "base/bytes.h"
 #include "base/random.h"
 #include "frame/frame.h"
 #include "server/acl.h"
 #include "server/reply.h"
+#include "server/responder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <x86intrin.h>
 
-#define BURST         32
+#define BURST         64
 #define SLOT_SIZE     2304 // an mbuf with its headroom, as DPDK's pools have them
 #define FRAME_SIZE    90
 #define PAYLOAD_AT    42
@@ -25,14 +26,20 @@
 #define TABLE_BYTES   (4 << 20)
 
 enum pass {
-	PASS_CLASSIFY,
+	PASS_FIND,     // the short way: headers, checksums, first octet
+	PASS_CLASSIFY, // the long one
 	PASS_ADMIT,
-	PASS_REPLY, // written and turned
-	PASS_STAMP, // and sealed
-	PASS_SENT,  // remembered
+	PASS_WRITE, // and turn, the short way
+	PASS_TURN,
+	PASS_STAMP, // and seal, the short way
+	PASS_SEAL,
+	PASS_SENT, // what is kept of clients
 	PASS_WHOLE,
 	PASS_COUNT,
 };
+
+static const char *const pass_names[PASS_COUNT] = { "find", "classify", "admit", "write", "turn",
+	"stamp", "seal", "sent", "whole" };
 
 struct scenario {
 	unsigned frames;
@@ -50,6 +57,7 @@ struct bench {
 	uint64_t random;
 	utc_t now;
 	uint8_t *pristine, *slots; // scenario.frames of each
+	uint8_t *burst;            // those of them being worked on
 	struct acl_rule *rules;
 	// Of the burst being worked on.
 	struct requests requests;
@@ -196,14 +204,13 @@ static void restore(struct bench *bench, const struct scenario *scenario)
 		memcpy(bench->slots + i * SLOT_SIZE, bench->pristine + i * SLOT_SIZE, FRAME_SIZE);
 }
 
-static void classify_long(
-		struct bench *bench, const struct scenario *scenario, unsigned i, uint8_t *slot)
+static void classify(struct bench *bench, const struct scenario *scenario, unsigned i)
 {
 	struct requests *requests = &bench->requests;
 	struct frame *frame = &bench->frames[i];
 
 	*frame = (struct frame){
-		.start = slot,
+		.start = bench->burst + (size_t)i * SLOT_SIZE,
 		.length = FRAME_SIZE,
 		.room = SLOT_SIZE,
 		.checksum_known_good = scenario->checksum_given,
@@ -211,7 +218,7 @@ static void classify_long(
 	};
 	if (frame_classify(&bench->host, frame) != VERDICT_PENDING)
 		fail("a frame was refused");
-	requests->payload[i] = slot + frame->payload_offset;
+	requests->payload[i] = frame->start + frame->payload_offset;
 	requests->source[i] = frame->source;
 	if (ntp_request_parse(requests->payload[i], frame->payload_length, frame->source_port,
 			    &requests->flags[i])
@@ -219,31 +226,31 @@ static void classify_long(
 		fail("a request was refused");
 }
 
-static void classify_plain(
-		struct bench *bench, const struct scenario *scenario, unsigned i, uint8_t *slot)
+static void find(struct bench *bench, const struct scenario *scenario, unsigned i)
 {
 	struct requests *requests = &bench->requests;
+	uint8_t *slot = bench->burst + (size_t)i * SLOT_SIZE;
 	const struct plain *plain = plain_find(&bench->host.plain, slot, FRAME_SIZE);
 
 	if (!plain || (!scenario->checksum_given && !plain_is_intact(plain, slot)))
 		fail("a frame was refused");
 	bench->plain[i] = plain;
 	requests->payload[i] = slot + plain->udp_at + UDP_SIZE;
-	requests->flags[i] = ntp_client_replies[*requests->payload[i]];
+	requests->flags[i] = ntp_client_replies[requests->payload[i][NTP_LEAP_VERSION_MODE]];
+	if (!requests->flags[i])
+		fail("a request was refused");
 	plain_source(plain, slot, &requests->source[i]);
 }
 
-static void classify(struct bench *bench, const struct scenario *scenario, uint8_t *slots)
+static void sort(struct bench *bench, const struct scenario *scenario)
 {
 	bench->requests.count = BURST;
 	for (unsigned i = 0; i < BURST; i++) {
-		uint8_t *slot = slots + (size_t)i * SLOT_SIZE;
-
 		bench->requests.received[i] = bench->now;
 		if (scenario->long_way)
-			classify_long(bench, scenario, i, slot);
+			classify(bench, scenario, i);
 		else
-			classify_plain(bench, scenario, i, slot);
+			find(bench, scenario, i);
 	}
 }
 
@@ -251,85 +258,117 @@ static void admit(struct bench *bench)
 {
 	if (responder_admit(&bench->responder, &bench->policy, &bench->serving, &bench->requests)
 			!= BURST)
-		fail("a request was refused");
+		fail("a request was not admitted");
 }
 
-static inline void write_replies(
-		struct bench *bench, const struct scenario *scenario, bool has_clients)
+static inline void write_replies(struct bench *bench, bool long_way, bool has_clients)
 {
 	struct requests *requests = &bench->requests;
-	struct reply_maker maker =
-			reply_begin(&bench->responder, &bench->policy, &bench->serving, bench->now);
+	struct reply_maker maker = reply_begin(
+			&bench->responder, &bench->policy, &bench->serving, requests->received[0]);
 
-	for (unsigned i = 0; i < BURST; i++) {
+	for (unsigned i = 0, count = requests->count; i < count; i++) {
 		uint64_t sum = reply_write(&maker, requests, i, has_clients);
 
-		if (scenario->long_way)
-			frame_turn(&bench->host, &bench->frames[i], NTP_HEADER_SIZE);
-		else
+		if (!long_way)
 			bench->sums[i] = plain_turn(bench->plain[i], requests->payload[i], sum);
 	}
 	reply_end(&maker, &bench->responder, &bench->serving);
 }
 
-static inline void stamp_replies(
-		struct bench *bench, const struct scenario *scenario, bool has_clients)
+static inline void stamp_replies(struct bench *bench, bool long_way, bool has_clients)
 {
 	struct requests *requests = &bench->requests;
 	struct reply_stamper stamper =
 			reply_depart(&bench->responder, utc_add(bench->now, 20'000), PRECISION);
 
-	for (unsigned i = 0; i < BURST; i++) {
+	for (unsigned i = 0, count = requests->count; i < count; i++) {
 		uint64_t sum = reply_stamp(&stamper, requests, i, has_clients);
 
-		if (scenario->long_way)
-			frame_seal(&bench->frames[i]);
-		else
+		if (!long_way)
 			plain_seal(requests->payload[i], checksum_add_word(sum, bench->sums[i]));
 	}
-	bench->responder.random = stamper.random;
 }
 
-// Constants, where a worker has them.
-static void reply(struct bench *bench, const struct scenario *scenario)
+static void write_all(struct bench *bench, const struct scenario *scenario)
 {
-	if (scenario->clients)
-		write_replies(bench, scenario, true);
+	if (scenario->long_way)
+		write_replies(bench, true, false);
+	else if (scenario->clients)
+		write_replies(bench, false, true);
 	else
-		write_replies(bench, scenario, false);
+		write_replies(bench, false, false);
+}
+
+static void turn(struct bench *bench)
+{
+	for (unsigned i = 0; i < BURST; i++)
+		frame_turn(&bench->host, &bench->frames[i], NTP_HEADER_SIZE);
 }
 
 static void stamp(struct bench *bench, const struct scenario *scenario)
 {
-	if (scenario->clients)
-		stamp_replies(bench, scenario, true);
+	if (scenario->long_way)
+		stamp_replies(bench, true, false);
+	else if (scenario->clients)
+		stamp_replies(bench, false, true);
 	else
-		stamp_replies(bench, scenario, false);
+		stamp_replies(bench, false, false);
 }
 
-static void remember(struct bench *bench, const struct scenario *scenario)
+static void seal(struct bench *bench)
 {
-	if (scenario->clients)
-		responder_sent(&bench->responder, &bench->requests, BURST,
-				utc_add(bench->now, 30'000));
+	for (unsigned i = 0; i < BURST; i++)
+		frame_seal(&bench->frames[i]);
 }
 
-static void run_pass(struct bench *bench, const struct scenario *scenario, enum pass pass,
-		uint8_t *slots)
+static bool has_pass(const struct scenario *scenario, enum pass pass)
 {
-	uint64_t start = read_ticks();
+	switch (pass) {
+	case PASS_FIND:
+		return !scenario->long_way;
+	case PASS_CLASSIFY:
+	case PASS_TURN:
+	case PASS_SEAL:
+		return scenario->long_way;
+	case PASS_SENT:
+		return scenario->clients;
+	default:
+		return true;
+	}
+}
 
-	if (pass == PASS_CLASSIFY || pass == PASS_WHOLE)
-		classify(bench, scenario, slots);
-	if (pass == PASS_ADMIT || pass == PASS_WHOLE)
+static void do_pass(struct bench *bench, const struct scenario *scenario, enum pass pass)
+{
+	switch (pass) {
+	case PASS_FIND:
+	case PASS_CLASSIFY:
+		sort(bench, scenario);
+		break;
+	case PASS_ADMIT:
 		admit(bench);
-	if (pass == PASS_REPLY || pass == PASS_WHOLE)
-		reply(bench, scenario);
-	if (pass == PASS_STAMP || pass == PASS_WHOLE)
+		break;
+	case PASS_WRITE:
+		write_all(bench, scenario);
+		break;
+	case PASS_TURN:
+		turn(bench);
+		break;
+	case PASS_STAMP:
 		stamp(bench, scenario);
-	if (pass == PASS_SENT || pass == PASS_WHOLE)
-		remember(bench, scenario);
+		break;
+	case PASS_SEAL:
+		seal(bench);
+		break;
+	default:
+		responder_sent(&bench->responder, &bench->requests, BURST,
+				utc_add(bench->now, 25'000));
+		break;
+	}
+}
 
+static void note(struct bench *bench, enum pass pass, uint64_t start)
+{
 	uint64_t ticks = read_ticks() - start;
 
 	// What takes nothing may take less than reading the counter.
@@ -337,18 +376,47 @@ static void run_pass(struct bench *bench, const struct scenario *scenario, enum 
 	bench->ticks[pass][bench->timed] = (uint32_t)ticks;
 }
 
-static void run_passes(struct bench *bench, const struct scenario *scenario, uint8_t *slots)
+static void run_passes(struct bench *bench, const struct scenario *scenario)
 {
-	for (enum pass pass = PASS_CLASSIFY; pass < PASS_WHOLE; pass++)
-		run_pass(bench, scenario, pass, slots);
+	for (enum pass pass = 0; pass < PASS_WHOLE; pass++) {
+		uint64_t start = read_ticks();
+
+		if (!has_pass(scenario, pass))
+			continue;
+		do_pass(bench, scenario, pass);
+		note(bench, pass, start);
+	}
 }
 
-static void run_whole(struct bench *bench, const struct scenario *scenario, uint8_t *slots)
+static void run_whole(struct bench *bench, const struct scenario *scenario)
 {
-	run_pass(bench, scenario, PASS_WHOLE, slots);
+	uint64_t start = read_ticks();
+
+	for (enum pass pass = 0; pass < PASS_WHOLE; pass++) {
+		if (has_pass(scenario, pass))
+			do_pass(bench, scenario, pass);
+	}
+	note(bench, PASS_WHOLE, start);
 }
 
-typedef void run_function(struct bench *bench, const struct scenario *scenario, uint8_t *slots);
+typedef void run_function(struct bench *bench, const struct scenario *scenario);
+
+// A bench of something that makes no replies would be a fast one.
+static void require_replies(const struct bench *bench)
+{
+	for (unsigned i = 0; i < BURST; i++) {
+		const uint8_t *slot = bench->burst + (size_t)i * SLOT_SIZE;
+		uint64_t sum = checksum_pseudo(slot + 26, 8, 17, FRAME_SIZE - 34);
+
+		if (checksum_fold(checksum_add(0, slot + 14, 20)) != 0xffff
+				|| checksum_fold(checksum_add(sum, slot + 34, FRAME_SIZE - 34))
+						!= 0xffff
+				|| slot[PAYLOAD_AT]
+						!= ntp_flags(NTP_LEAP_UNSYNCHRONISED, 4,
+								NTP_MODE_SERVER))
+			fail("a reply is wrong");
+	}
+}
 
 // Goes round and round the pool; what is timed first warms up with one whole round.
 static void run(struct bench *bench, const struct scenario *scenario, run_function *burst)
@@ -360,10 +428,12 @@ static void run(struct bench *bench, const struct scenario *scenario, run_functi
 		restore(bench, scenario);
 		for (unsigned i = 0; i < bursts && bench->timed < BURSTS_TIMED; i++) {
 			bench->now = utc_add(bench->now, 100'000);
-			burst(bench, scenario, bench->slots + (size_t)i * BURST * SLOT_SIZE);
+			bench->burst = bench->slots + (size_t)i * BURST * SLOT_SIZE;
+			burst(bench, scenario);
 			bench->timed += round > 0;
 		}
 	}
+	require_replies(bench);
 }
 
 static int compare_ticks(const void *a, const void *b)
@@ -381,8 +451,6 @@ static double median_per_request(uint32_t *ticks)
 
 static void print_row(const struct scenario *scenario, const double medians[PASS_COUNT], bool json)
 {
-	static const char *const names[PASS_COUNT] = { "classify", "admit", "reply", "stamp",
-		"sent", "whole" };
 	const char *checksum = scenario->checksum_given ? "given" : "verified";
 	const char *path = scenario->long_way ? "long" : "plain";
 	const char *clients = scenario->clients ? "known" : "none";
@@ -394,12 +462,24 @@ static void print_row(const struct scenario *scenario, const double medians[PASS
 		printf("%6u %8u %-8s %-5s %-7s", scenario->frames, scenario->prefixes, checksum,
 				path, clients);
 	for (unsigned pass = 0; pass < PASS_COUNT; pass++) {
-		if (json)
-			printf(",\"%s\":%.1f", names[pass], medians[pass]);
-		else
+		if (json && has_pass(scenario, pass))
+			printf(",\"%s\":%.1f", pass_names[pass], medians[pass]);
+		else if (has_pass(scenario, pass))
 			printf(" %8.1f", medians[pass]);
+		else if (!json)
+			printf(" %8s", "-");
 	}
 	printf("%s", json ? "}" : "\n");
+}
+
+static void print_head(void)
+{
+	printf("median TSC ticks per request, bursts of %d\n"
+	       "frames prefixes checksum path  clients",
+			BURST);
+	for (unsigned pass = 0; pass < PASS_COUNT; pass++)
+		printf(" %8s", pass_names[pass]);
+	printf("\n");
 }
 
 static void run_scenario(const struct scenario *scenario, bool json)
@@ -425,9 +505,7 @@ int main(int argc, char **argv)
 	if (json)
 		printf("{\"bench\":\"answer\",\"unit\":\"TSC ticks per request\",\"rows\":[");
 	else
-		printf("median TSC ticks per request, bursts of %d\n"
-		       "frames prefixes checksum path  clients classify    admit    reply    stamp     sent    whole\n",
-				BURST);
+		print_head();
 	for (unsigned i = 0; i < 16; i++) {
 		const struct scenario scenario = {
 			.frames = i & 2 ? 8192 : 512,
