@@ -13,7 +13,8 @@ static inline uint64_t random_next(uint64_t *state)
 	return (uint64_t)(product >> 64) ^ (uint64_t)product;
 }
 
-// Fewer and cheaper: the upper half of a linear congruential generator (Knuth's MMIX).
+// Fewer and cheaper: the upper half of a linear congruential generator (Knuth's MMIX). For a few numbers
+// from one random state: of many, those 2^k apart show that they are related.
 static inline uint32_t random_next_noise(uint64_t *state)
 {
 	*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);

@@ -311,7 +311,6 @@ static void stamp(struct worker *worker, struct burst *burst)
 		stamp_replies(&stamper, burst, true);
 	else
 		stamp_replies(&stamper, burst, false);
-	worker->responder.random = stamper.random;
 }
 
 // Replies the queue does not take are freed: later they would carry an old time. Returns how many

@@ -56,7 +56,7 @@ static inline struct reply_head reply_head_of(const uint8_t bytes[NTP_HEAD_SIZE]
 // Stratum 0 with a code in the place of the reference ID.
 struct reply_head reply_kiss_of_death(int8_t precision);
 
-static inline struct reply_maker reply_begin(const struct responder *responder,
+static inline struct reply_maker reply_begin(struct responder *responder,
 		const struct policy *policy, const struct serving *serving, utc_t received)
 {
 	int8_t precision = (int8_t)serving->head[NTP_PRECISION];
@@ -65,7 +65,7 @@ static inline struct reply_maker reply_begin(const struct responder *responder,
 		.has_clients = responder->clients != NULL,
 		.poll_floor = policy->limit.poll_floor,
 		.noise_bits = ntp64_bits_below(precision),
-		.random = responder->random,
+		.random = random_next(&responder->random),
 		.received = received,
 		.earliest = utc_to_ntp64(received) + 1,
 		.last = responder->last_receive,
@@ -82,7 +82,6 @@ static inline struct reply_maker reply_begin(const struct responder *responder,
 static inline void reply_end(const struct reply_maker *maker, struct responder *responder,
 		const struct serving *serving)
 {
-	responder->random = maker->random;
 	responder->epoch = serving->epoch;
 	responder->last_receive = maker->last;
 }
@@ -139,12 +138,12 @@ struct reply_stamper {
 
 // `departs` is not after the replies leave.
 static inline struct reply_stamper reply_depart(
-		const struct responder *responder, utc_t departs, int8_t precision)
+		struct responder *responder, utc_t departs, int8_t precision)
 {
 	return (struct reply_stamper){
 		.now = utc_to_ntp64(departs),
 		.noise_bits = ntp64_bits_below(precision),
-		.random = responder->random,
+		.random = random_next(&responder->random),
 		.has_clients = responder->clients != NULL,
 	};
 }

@@ -57,7 +57,7 @@ static inline void requests_move(struct requests *requests, unsigned to, unsigne
 
 struct responder {
 	struct client_table *clients; // or NULL: no rate limit, no interleaved mode
-	uint64_t random;              // state of the low bits' generator
+	uint64_t random;              // what the low bits of each burst start from
 	uint64_t epoch;               // of last_receive
 	ntp64_t last_receive;         // the newest receive timestamp given out in this epoch
 };

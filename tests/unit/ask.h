@@ -173,6 +173,8 @@ static inline void ask_disown_burst(struct ask_burst *burst)
 static inline void ask_stamp_burst(struct responder *responder, struct ask_burst *burst,
 		utc_t departs, int8_t precision)
 {
+	if (burst->reply_count == 0)
+		return;
 	struct reply_stamper stamper = reply_depart(responder, departs, precision);
 
 	for (unsigned k = 0; k < burst->reply_count; k++) {
@@ -181,8 +183,6 @@ static inline void ask_stamp_burst(struct responder *responder, struct ask_burst
 
 		burst->sum[k] = checksum_add_word(burst->sum[k], sum);
 	}
-	if (burst->reply_count > 0)
-		responder->random = stamper.random;
 }
 
 static inline void ask_answer(struct asked *asked)
