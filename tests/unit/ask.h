@@ -121,6 +121,7 @@ static inline bool ask_sort(struct ask_burst *burst, unsigned i)
 	requests->flags[r] = flags;
 	requests->source[r] = burst->source[i];
 	requests->received[r] = burst->received[i];
+	requests->departed[r] = UINT64_MAX; // of a burst before
 	burst->reply[r] = (uint8_t)i;
 	requests->count++;
 	return true;
