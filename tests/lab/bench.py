@@ -91,7 +91,11 @@ def timeball(bench):
     result, report = bench.run(client, *PATIENT, "--rate", "500,2000", "--duration", "0.5",
                                "--gaps", "exponential", "--interleaved", "50")
     is_clean(result, report)
-    equal(daemon.settled_ledger()["answered"], sent(report), "what timeballd has answered")
+    ledger = daemon.settled_ledger()
+    equal(ledger["answered"] + ledger["interleaved"], sent(report), "what timeballd has answered")
+    check(ledger["interleaved"] > 0, "no interleaved reply was had")
+    equal(sum(trial["good"]["interleaved"] for trial in report["trials"]), ledger["interleaved"],
+          "interleaved replies")
     equal([trial["purpose"] for trial in report["trials"]], ["warm_up", "rate", "rate"], "trials")
     for trial in report["trials"][1:]:
         latency = trial["latency_us"]

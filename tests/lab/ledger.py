@@ -4,14 +4,17 @@ the daemon, from the port under it, from the wire, and from the kernel's end of 
 
 import os
 import random
+import time
 
 import lab
-from lab import case, check, equal
-from packets import (CLIENT6, IP_OFFSET, UDP4_OFFSET, arp, answer_origin, echo4, ntp,
+from lab import case, check, equal, serve_config
+from packets import (CLIENT6, Ether, IP_OFFSET, UDP4_OFFSET, arp, answer_origin, echo4, ntp,
                      set_be16, solicitation, udp4, udp6)
-from wire_bench import ANSWER_PATIENCE, WINDOW, WireBench
+from scapy.utils import wrpcap
+from wire_bench import ADDRESSES, ANSWER_PATIENCE, WINDOW, WireBench
 
 FRAMES = 100_000
+PCAP_MAC = "02:70:63:61:70:00"  # of the first net_pcap of a process
 # More than the daemon may answer in its bursts; how many it does is its own affair.
 LIMITED = {"arp_answered", "nd_answered", "echo_answered", "neighbor_limited", "echo_limited"}
 
@@ -118,6 +121,34 @@ def ledger(bench):
     total_out = sum(after[kind] for kind in ("answered", "arp_answered", "nd_answered",
                                              "echo_answered", "announced"))
     equal(port["opackets"], total_out, "the port's frames sent")
+
+
+@case("overload", "more than can be answered, nine of ten denied: every frame in one counter, and of the "
+      "allowed as large a share is answered as of all frames is taken")
+def overload(bench):
+    frames = [udp4(ntp(), PCAP_MAC, source="192.168.1.%d" % number) for number in range(100, 110)]
+    frames += [udp4(ntp(), PCAP_MAC, source="10.1.2.%d" % number) for number in range(90)]
+    random.shuffle(frames)
+    flood = bench.lab.path("flood.pcap")
+    wrpcap(flood, [Ether(frame) for frame in frames])
+    # A port that always has frames; what is sent to it is gone.
+    daemon = bench.lab.daemon(bench.server, serve_config(
+        "net_pcap0,rx_pcap=%s,infinite_rx=1 %s" % (flood, ADDRESSES),
+        access=("allow 192.168.1.0/24",)))
+    time.sleep(2)
+    check("received" in str(daemon.ledgers()["net_pcap0"].counters), "no word under load")
+    start = len(daemon.log())
+    equal(daemon.stop(within=5), 0, "exit status")
+    ledger = daemon.ledgers(start)["net_pcap0"]
+    taken, verdicts = ledger["received"], ledger.verdicts()
+    check(taken > 100_000, "only %d frames" % taken)
+    equal(set(verdicts), {"answered", "ntp_denied"}, "verdicts")
+    equal(sum(verdicts.values()), taken, "sum of the verdicts")
+    equal(ledger.port["ipackets"], taken, "the port's frames received")
+    equal(ledger.port["opackets"], ledger["answered"] + ledger["announced"], "and sent")
+    # The last round through the file may be a part of one.
+    check(abs(ledger["answered"] - taken / 10) <= len(frames),
+          "%d of %d frames answered" % (ledger["answered"], taken))
 
 
 @case("at-exit", "the ledger is logged once more at the end, with the same sums")
