@@ -86,6 +86,9 @@ static void set_scene(struct scene *scene, struct bytes *input)
 	const uint8_t *time = bytes_take(input, sizeof(uint64_t));
 
 	scene->received.ns = time ? (int64_t)load_be64(time) : 0;
+	// Replies leave later, and still in the years that 64 bits of nanoseconds count.
+	if (scene->received.ns > INT64_MAX - NS_PER_S)
+		scene->received.ns -= NS_PER_S;
 	scene->origin = 0;
 	scene->departed = 0;
 	set_policy(scene);
