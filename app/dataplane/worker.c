@@ -358,13 +358,13 @@ static unsigned serve(struct worker *worker, struct queue *queue, const struct p
 	if (!receive(worker, queue, &burst))
 		return 0;
 	sort(worker, queue, &burst);
+	transmit(queue, burst.neighbors, burst.neighbor_count, burst.neighbor_verdicts);
 	admit(worker, queue, policy, &burst);
 	if (burst.requests.count > 0) {
 		reply(worker, policy, &burst);
 		stamp(worker, &burst);
 		transmit_replies(worker, queue, &burst);
 	}
-	transmit(queue, burst.neighbors, burst.neighbor_count, burst.neighbor_verdicts);
 	if (burst.dropped_count > 0)
 		rte_pktmbuf_free_bulk(burst.dropped, burst.dropped_count);
 	return burst.count;
