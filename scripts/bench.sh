@@ -9,7 +9,7 @@
 # not be measured is one. Takes about a minute a round, both of the first two cores, and the last.
 . "$(dirname "$0")/lib.sh"
 
-[ "${1-}" != --help ] || { usage && exit; }
+case ${1-} in -h | --help) usage && exit ;; esac
 need_root
 need_packages build run bench
 "$root/scripts/build.sh" "$build" -Dcpu=native

@@ -62,13 +62,25 @@ memory_wanted() {
 		for (i = 3; i < NF; i++)
 			if (tolower($i) == "workers")
 				workers = $(i + 1)
-		queues += workers
+		own = workers
+		# Of AF_XDP all queues of the interface are taken.
+		if ($2 ~ /^net_af_xdp/ && match($2, /,queue_count=[0-9]+/))
+			own = substr($2, RSTART + 13, RLENGTH - 13)
+		else if ($2 ~ /^net_af_xdp/ && match($2, /,iface=[^,]+/)) {
+			list = "find /sys/class/net/" substr($2, RSTART + 7, RLENGTH - 7) "/queues/ -name \"rx-*\" 2>/dev/null"
+			for (found = 0; (list | getline name) > 0;)
+				found++
+			close(list)
+			own = found > workers ? found : workers
+		}
+		queues += own
+		all += workers
 	}
 	tolower($1) == "clientloglimit" { table = $2 / 1048576 }
 	tolower($1) == "noclientlog" { none = 1 }
 	END {
-		tables = none ? 0 : table < 0 ? 64 * queues : table
-		wanted = int(32 + 16 * queues + tables + 2 * queues + 0.999)
+		tables = none ? 0 : table < 0 ? 64 * all : table
+		wanted = int(32 + 16 * queues + tables + 2 * all + 0.999)
 		print wanted < 256 ? 256 : wanted
 	}'
 }

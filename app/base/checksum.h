@@ -19,12 +19,6 @@ static inline uint64_t checksum_add_word(uint64_t sum, uint64_t word)
 #endif
 }
 
-// A word in fewer bits: sums of many of these do not overflow.
-static inline uint64_t checksum_halves(uint64_t word)
-{
-	return (word & UINT32_MAX) + (word >> 32);
-}
-
 // Adds `length` bytes to `sum`. An odd last byte is padded with zero.
 static inline uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, size_t length)
 {

@@ -125,7 +125,7 @@ int eal_start(const struct eal_options *options, char *problem, size_t size)
 	struct arguments arguments = { 0 };
 	if (!given(options, "--no-huge") && free_hugepages() == 0) {
 		snprintf(problem, size,
-				"no free hugepages: reserve some with scripts/hugepages.sh, or write `ealarg --no-huge` to do without");
+				"no free hugepages: reserve some with scripts/hugepages.sh, or do without: ealarg --no-huge (timeball-bench: --ealarg=--no-huge)");
 		return -ENOMEM;
 	}
 	add(&arguments, "timeballd");

@@ -273,6 +273,9 @@ int port_device_open(struct port *port, struct host *host, char *problem, size_t
 	if (port->on_xdp) {
 		leftovers_list(&port->leftovers);
 		leftovers_remove(&port->leftovers, &before);
+		// One that had no room in the first list would be taken for ours.
+		if (before.count == LEFTOVERS)
+			port->leftovers.count = 0;
 	}
 	if (error)
 		return error;

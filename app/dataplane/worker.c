@@ -23,6 +23,7 @@
 #define NAP_NS  50'000
 
 static_assert(BURST <= REQUESTS);
+static_assert(PLAIN_PAYLOAD == NTP_HEADER_SIZE);
 
 // One burst on its way through the worker.
 struct burst {
@@ -164,8 +165,14 @@ static bool sort_plain(struct burst *burst, const struct rte_mbuf *mbuf, unsigne
 
 	if (__builtin_expect(!plain || mbuf->nb_segs > 1, 0))
 		return false;
-	if (!has_flags(mbuf, RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK,
-			    RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+	// IPv6 has no header checksum, and not every port says that it is good all the same.
+	bool header_good = plain->ipv6
+			|| has_flags(mbuf, RTE_MBUF_F_RX_IP_CKSUM_MASK,
+					RTE_MBUF_F_RX_IP_CKSUM_GOOD);
+
+	if ((!header_good
+			    || !has_flags(mbuf, RTE_MBUF_F_RX_L4_CKSUM_MASK,
+					    RTE_MBUF_F_RX_L4_CKSUM_GOOD))
 			&& !plain_is_intact(plain, at))
 		return false;
 	requests->payload[r] = at + plain->udp_at + UDP_SIZE;
@@ -202,7 +209,7 @@ static void sort(struct worker *worker, struct queue *queue, struct burst *burst
 }
 
 // Takes out what gets no reply.
-static void drop_refused(struct queue *queue, struct burst *burst)
+static void drop_refused(struct queue *queue, struct burst *burst, bool has_clients)
 {
 	struct requests *requests = &burst->requests;
 	uint8_t refused[BURST];
@@ -215,7 +222,7 @@ static void drop_refused(struct queue *queue, struct burst *burst)
 			continue;
 		}
 		if (kept < r) {
-			requests_move(requests, kept, r);
+			requests_move(requests, kept, r, has_clients);
 			burst->asking[kept] = burst->asking[r];
 			burst->plain[kept] = burst->plain[r];
 			if (!burst->plain[r])
@@ -234,7 +241,7 @@ static void admit(struct worker *worker, struct queue *queue, const struct polic
 			&worker->responder, policy, &burst->serving, &burst->requests);
 
 	if (admitted < burst->requests.count)
-		drop_refused(queue, burst);
+		drop_refused(queue, burst, worker->responder.clients != NULL);
 }
 
 static inline void write_replies(struct reply_maker *maker, struct burst *burst, bool has_clients)

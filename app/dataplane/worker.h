@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A worker: one core that polls its queues and answers what it finds, for ever. No lock, no system
-// call, no allocation; all it shares is the time page, the policy, and counters it alone writes.
+// A worker: one core that polls its queues and answers what it finds, for ever. No lock, no
+// allocation, no system call but to rest (pollmode adaptive); all it shares is the time page, the policy, and counters it alone writes.
 #pragma once
 
 #include "base/latch.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who we are on one wire. Filled once before the port starts, then only read.
+// Who we are on one wire. Filled in before it is published, then only read.
 #pragma once
 
 #include "base/address.h"
@@ -28,7 +28,8 @@ struct host {
 	struct plain_set plain; // host_prepare() fills it in
 };
 
-// To be called once all else is filled in; until then no request counts as plain.
+// To be called once all else is filled in, and again for a copy: `plain` points into itself. Without it
+// no request counts as plain.
 void host_prepare(struct host *host);
 
 // The directed broadcast address, host order, or `own` where a subnet is too small for one (RFC 3021).

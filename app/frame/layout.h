@@ -15,9 +15,11 @@
 #define IPV6_ADDRESSES_SIZE 32
 #define UDP_SIZE            8
 #define ARP_SIZE            28
-#define ICMP_SIZE           8  // of an echo
-#define SOLICITATION_SIZE   24 // of an advertisement too; options not counted
-#define HOP_BY_HOP_SIZE     8  // the least, and enough for a router alert
+#define ICMP_SIZE           8      // of an echo
+#define SOLICITATION_SIZE   24     // of an advertisement too; options not counted
+#define TIME_TO_LIVE        64     // of what we send (RFC 1700's default)
+#define IPV4_DONT_FRAGMENT  0x4000 // in the fragment field
+#define HOP_BY_HOP_SIZE     8      // the least, and enough for a router alert
 
 // What a solicited-node group begins with (RFC 4291 section 2.7.1).
 static const uint8_t solicited_node[13] = { 0xff, 2, [11] = 1, [12] = 0xff };

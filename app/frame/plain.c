@@ -5,9 +5,6 @@
 
 #include <assert.h>
 
-#define TIME_TO_LIVE       64
-#define IPV4_DONT_FRAGMENT 0x40
-
 static_assert(PLAIN_ADDRESSES == HOST_ADDRESSES);
 
 const bool plain_nobody[256] = { [0] = true, [127] = true, [224 ... 255] = true };
@@ -73,7 +70,7 @@ static void prepare_ipv4(struct plain *plain, const struct host *host, const str
 	const uint8_t *own = subnet->address.bytes;
 	uint8_t broadcast[4];
 	uint8_t ip[IPV4_SIZE] = { 0x45, (uint8_t)(host->dscp << 2), 0, IPV4_SIZE + PLAIN_UDP, 0, 0,
-		IPV4_DONT_FRAGMENT, 0, TIME_TO_LIVE, PROTOCOL_UDP };
+		IPV4_DONT_FRAGMENT >> 8, 0, TIME_TO_LIVE, PROTOCOL_UDP };
 
 	memcpy(ip + IPV4_SOURCE, own, 4);
 	store_be32(broadcast, host_ipv4_broadcast(load_be32(own), subnet->prefix_bits));

@@ -110,10 +110,12 @@ static inline void plain_source(
 		const struct plain *plain, const uint8_t *at, struct address *source)
 {
 	source->family = plain->family;
-	if (plain->ipv6)
+	if (plain->ipv6) {
 		memcpy(source->bytes, at + 22, 16);
-	else
-		store_word64(source->bytes, load_word32(at + 26)); // and zeros
+		return;
+	}
+	store_word64(source->bytes, load_word32(at + 26)); // and zeros
+	store_word64(source->bytes + 8, 0);
 }
 
 // Whether the IPv4 header's and the UDP checksum of a plain request are right.

@@ -5,9 +5,6 @@
 #include "frame/frame.h"
 #include "frame/layout.h"
 
-#define TIME_TO_LIVE       64
-#define IPV4_DONT_FRAGMENT 0x4000
-
 // RFC 6864: a datagram that nobody may fragment needs no identification.
 static void turn_ipv4(uint8_t *ip, uint8_t dscp, uint16_t total_length)
 {

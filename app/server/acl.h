@@ -24,8 +24,9 @@ struct acl;
 size_t acl_size(const struct acl_rule *rules, size_t count);
 // Builds the table in the caller's memory, rules in the order written. Returns it (it is `memory`).
 struct acl *acl_build(void *memory, const struct acl_rule *rules, size_t count);
-// How many bytes of the memory lookups read.
+// How many bytes of the memory lookups read: what is kept of it may be cut to that.
 size_t acl_bytes_used(const struct acl *acl);
+// One address at a time, for where there is but one.
 bool acl_allows(const struct acl *acl, const struct address *address);
 // The same for each of up to ACL_BURST addresses, all of them a step at a time, so that the cache
 // fetches what many need at once.

@@ -10,8 +10,8 @@
 #define COARSE_UNIT_LOG2S 2   // with which 2^30 units are NTP's 2^32 s
 #define NTP_FRACTION_BITS 32
 
-// chrony counts a client's tokens, 255 at most, sixteen times a second: whatever its interval, nobody
-// gets more than 4080 answers a second.
+// chrony counts a client's tokens, 255 at most, sixteen times a second: shorter intervals than this
+// change nothing there.
 #define SHORTEST_LOG2S -12
 
 static int unit_log2s(int interval)

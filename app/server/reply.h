@@ -19,7 +19,6 @@ struct reply_head {
 struct reply_maker {
 	struct reply_head time;
 	struct reply_head kiss; // of death (RFC 5905 section 7.4), for requests over the rate limit
-	bool has_clients;
 	int8_t poll_floor;
 	uint64_t noise_bits;
 	uint64_t random;
@@ -62,7 +61,6 @@ static inline struct reply_maker reply_begin(struct responder *responder,
 	int8_t precision = (int8_t)serving->head[NTP_PRECISION];
 	struct reply_maker maker = {
 		.time = reply_head_of(serving->head),
-		.has_clients = responder->clients != NULL,
 		.poll_floor = policy->limit.poll_floor,
 		.noise_bits = ntp64_bits_below(precision),
 		.random = random_next(&responder->random),
@@ -74,7 +72,7 @@ static inline struct reply_maker reply_begin(struct responder *responder,
 	// Nothing was given out in this epoch yet.
 	if (responder->epoch != serving->epoch)
 		maker.last = maker.earliest - 2;
-	if (maker.has_clients)
+	if (responder->clients)
 		maker.kiss = reply_kiss_of_death(precision);
 	return maker;
 }
@@ -133,7 +131,6 @@ struct reply_stamper {
 	ntp64_t now;
 	uint64_t noise_bits;
 	uint64_t random;
-	bool has_clients;
 };
 
 // `departs` is not after the replies leave.
@@ -144,7 +141,6 @@ static inline struct reply_stamper reply_depart(
 		.now = utc_to_ntp64(departs),
 		.noise_bits = ntp64_bits_below(precision),
 		.random = random_next(&responder->random),
-		.has_clients = responder->clients != NULL,
 	};
 }
 

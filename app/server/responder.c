@@ -8,10 +8,13 @@
 #include "server/interleave.h"
 #include "server/reply.h"
 
+#include <assert.h>
 #include <string.h>
 
 // One second in the NTP short format (RFC 5905 figure 3).
 #define NTP32_SECOND UINT32_C(0x00010000)
+
+static_assert(REQUESTS <= ACL_BURST);
 
 void serving_set_unsynchronised(struct serving *serving, int8_t precision)
 {

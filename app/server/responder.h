@@ -44,15 +44,18 @@ struct requests {
 };
 
 // Puts the request at `from` in the place `to`.
-static inline void requests_move(struct requests *requests, unsigned to, unsigned from)
+static inline void requests_move(
+		struct requests *requests, unsigned to, unsigned from, bool has_clients)
 {
 	requests->payload[to] = requests->payload[from];
 	requests->flags[to] = requests->flags[from];
 	requests->source[to] = requests->source[from];
 	requests->received[to] = requests->received[from];
 	requests->verdict[to] = requests->verdict[from];
-	requests->client[to] = requests->client[from];
-	requests->departed[to] = requests->departed[from];
+	if (has_clients) {
+		requests->client[to] = requests->client[from];
+		requests->departed[to] = requests->departed[from];
+	}
 }
 
 struct responder {

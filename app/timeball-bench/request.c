@@ -4,10 +4,8 @@
 #include "base/bytes.h"
 #include "base/checksum.h"
 
-#define TIME_TO_LIVE       64
-#define IPV4_VERSION_SIZE  0x45
-#define IPV4_DONT_FRAGMENT 0x4000
-#define POLL               6
+#define IPV4_VERSION_SIZE 0x45
+#define POLL              6
 
 static uint16_t write_ethernet(const struct request_route *route, uint16_t type, uint8_t *frame)
 {

@@ -112,7 +112,7 @@ static void watch_port(struct ports *ports, unsigned i, double uptime_s)
 	struct port *port = &ports->ports[i];
 	struct shared *shared = &ports->shared[i];
 
-	if (port_watch(&ports->watches[i], port, uptime_s) && shared->port) {
+	if (port_watch(&ports->watches[i], port, uptime_s) && port->shared) {
 		shared_close(shared);
 		int error = shared_open(shared, port, port_host(port)->ntp_port);
 

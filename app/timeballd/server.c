@@ -346,10 +346,10 @@ void server_close(struct server *server)
 	clients_log_counters(&server->clients);
 	int error = ports_close(server->ports);
 
-	remove_filters(server);
 	publisher_close(server->control.publisher);
 	if (error)
 		return; // the ports thread still runs: what it may use is left to it until the process ends
+	remove_filters(server);
 	if (server->eal_running)
 		eal_stop();
 	if (server->clock.driver)

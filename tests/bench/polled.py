@@ -91,8 +91,8 @@ def stop(process):
 def run_timeballd(build, folder, pcap, seconds):
     path = os.path.join(folder, "timeball.conf")
     with open(path, "w") as config:
-        config.write("serve %s address %s/24\nlocal stratum 10\nallow\ncores control 0 workers 1\npidfile /\n"
-                     % (pcap_port(pcap), SERVER))
+        config.write("serve %s address %s/24\nlocal stratum 10\nallow\nnoclientlog\n" % (pcap_port(pcap), SERVER))
+        config.write("cores control 0 workers 1\npidfile /\n")
         if memory_arguments() == ["--no-huge"]:
             config.write("ealarg --no-huge\n")
     process = subprocess.Popen([os.path.join(build, "app/timeballd/timeballd"), "-d", "-x", "-f", path],

@@ -127,7 +127,7 @@ static inline bool ask_sort(struct ask_burst *burst, unsigned i)
 	return true;
 }
 
-static inline void ask_take_out_refused(struct ask_burst *burst)
+static inline void ask_take_out_refused(struct ask_burst *burst, bool has_clients)
 {
 	struct requests *requests = &burst->replies;
 	unsigned kept = 0;
@@ -137,7 +137,7 @@ static inline void ask_take_out_refused(struct ask_burst *burst)
 		if (!verdict_is_answer((enum verdict)requests->verdict[r]))
 			continue;
 		burst->reply[kept] = burst->reply[r];
-		requests_move(requests, kept++, r);
+		requests_move(requests, kept++, r, has_clients);
 	}
 	requests->count = kept;
 	burst->reply_count = kept;
@@ -154,7 +154,7 @@ static inline void ask_answer_burst(struct responder *responder, const struct po
 		ask_sort(burst, i);
 	unsigned admitted = responder_admit(responder, policy, serving, requests);
 
-	ask_take_out_refused(burst);
+	ask_take_out_refused(burst, responder->clients != NULL);
 	ask_require(burst->reply_count == admitted);
 	if (admitted == 0)
 		return;
