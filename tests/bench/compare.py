@@ -56,6 +56,10 @@ ROWS = [
 ]
 
 
+# Arms that are no costs.
+SHARES = {"mixed granted", "all"}
+
+
 class Bench:
     def __init__(self, options, folder):
         self.options = options
@@ -112,7 +116,7 @@ class Bench:
         lines = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
         costs_of = {line["arm"]: line["ticks_per_frame"] for line in lines}
         granted = {"mixed granted": line["granted"] for line in lines if line["arm"] == "plain-mixed"}
-        return costs_of | granted | {"all": 1}
+        return costs_of | granted | {"all": 1}  # SHARES
 
     def measure(self, name, source):
         for _ in range(TRIES if name not in self.failures else 1):
@@ -230,7 +234,7 @@ def print_table(machine, rows, rounds):
         print("%-4s %-51s %6s %6s  %-22s %s" % (row["row"], row["what"], number(row["floor"]), number(row["goal"]),
                                                measured, row["verdict"]))
     print("\n%-22s %s" % ("arm", "cost of a request [least-most]"))
-    for arm in arms_of(rounds):
+    for arm in (arm for arm in arms_of(rounds) if arm not in SHARES):
         own = costs(rounds, arm)
         if arm in veth_arms():
             text = "%.0f ns [%.0f-%.0f], %.0f a second" % (
@@ -259,7 +263,8 @@ def write_plots(folder, rows, bench):
                           row["floor"] or "NaN", row["goal"] or "NaN")
                          for row in rows if "figure" in row and row["kind"] == RATIO])
     for name, on_veth in ("ticks.tsv", False), ("veth.tsv", True):
-        own = {arm: costs(bench.rounds, arm) for arm in arms_of(bench.rounds) if (arm in veth_arms()) == on_veth}
+        own = {arm: costs(bench.rounds, arm) for arm in arms_of(bench.rounds)
+               if (arm in veth_arms()) == on_veth and arm not in SHARES}
         write(name, [(arm, statistics.median(cost), min(cost), max(cost)) for arm, cost in own.items()])
     for server in veth.SERVERS:
         details = bench.details.get("w1 " + server, [])
