@@ -12,7 +12,8 @@
 case ${1-} in -h | --help) usage && exit ;; esac
 need_root
 need_packages build run bench
-"$root/scripts/build.sh" "$build" -Dcpu=native
+native=$build/native
+"$root/scripts/build.sh" "$native" -Dcpu=native
 peers=$("$root/scripts/peers.sh" chrony)
 
 # Ours for as long as this lasts, whatever others have reserved. Where the kernel has none to give, the
@@ -35,7 +36,7 @@ if [ "$wanted" -le "$room" ] && echo $((before + wanted)) >"$pages" 2>/dev/null;
 	added=$(($(cat "$pages") - before))
 fi
 
-/usr/bin/python3 -B "$root/tests/bench/compare.py" "$build" --peers "$peers" "$@" &
+/usr/bin/python3 -B "$root/tests/bench/compare.py" "$native" --output "$build/bench" --peers "$peers" "$@" &
 child=$!
 status=0
 wait $child || status=$?

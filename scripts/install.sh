@@ -87,7 +87,7 @@ install_all() {
 	local mode source target
 	if [ -z "$no_build" ]; then
 		need_packages build run
-		"$root/scripts/build.sh" "$build" -Dcpu= # it may be for another machine than this
+		"$root/scripts/build.sh"
 	fi
 	while read -r mode source target; do
 		put "$mode" "$source" "$target"

@@ -123,6 +123,7 @@ need_root
 [ -r "$config" ] || die "cannot read $config"
 if [ -z "$no_build" ]; then
 	need_packages build run
+	build=$build/native # for this machine's CPU; what runs on any has the folder above
 	"$root/scripts/build.sh" "$build" -Dcpu=native
 fi
 timeballd=$(timeballd_path)
