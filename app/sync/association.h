@@ -29,25 +29,25 @@ struct association_options {
 
 // Why an answer was not taken, or that it was. The counters are the source's.
 enum association_verdict {
-	ASSOCIATION_SAMPLE,       // `sample` is filled
-	ASSOCIATION_NOT_SAMPLED,  // genuine and synchronised, but gives no sample (first interleaved answer)
-	ASSOCIATION_MALFORMED,    // length, version or mode
-	ASSOCIATION_BOGUS,        // origin is not what was sent, or nothing was asked
+	ASSOCIATION_SAMPLE, // `sample` is filled
+	ASSOCIATION_NOT_SAMPLED, // genuine and synchronised, but gives no sample (first interleaved answer)
+	ASSOCIATION_MALFORMED, // length, version or mode
+	ASSOCIATION_BOGUS,     // origin is not what was sent, or nothing was asked
 	ASSOCIATION_DUPLICATE,
 	ASSOCIATION_UNSYNCHRONISED, // leap 3, stratum 0 or 16, root distance or reference time
-	ASSOCIATION_KISS,         // KoD
-	ASSOCIATION_DELAYED,      // failed one of the maxdelay* tests
-	ASSOCIATION_LOOP,         // it is synchronised to us
+	ASSOCIATION_KISS,           // KoD
+	ASSOCIATION_DELAYED,        // failed one of the maxdelay* tests
+	ASSOCIATION_LOOP,           // it is synchronised to us
 	ASSOCIATION_VERDICTS,
 };
 
 // What control/ is asked to do.
 struct association_action {
-	size_t send_length;    // 0: nothing to send
+	size_t send_length; // 0: nothing to send
 	uint8_t packet[ASSOCIATION_PACKET];
-	bool new_port;         // from a new random source port: open another socket first
-	int64_t wake_free_ns;  // when association_on_timer() is due, in free time
-	bool replace;          // a pool's member that is of no use: another address, please
+	bool new_port;        // from a new random source port: open another socket first
+	int64_t wake_free_ns; // when association_on_timer() is due, in free time
+	bool replace;         // a pool's member that is of no use: another address, please
 };
 
 // One's own stamp of a packet.

@@ -31,34 +31,34 @@ struct selection_options {
 struct discipline_options {
 	struct selection_options selection;
 	struct servo_options servo;
-	struct reference_options reference; // local, orphan, maxclockerror
+	struct reference_options reference;     // local, orphan, maxclockerror
 	double initial_frequency, initial_skew; // of a drift file; skew 0: none
-	double precision_s;         // of the clock
-	double max_serve_distance_s; // maxservedistance: beyond it leap indicator 3
-	double after_step_s;        // unsynchronised for so long after a step
+	double precision_s;                     // of the clock
+	double max_serve_distance_s;            // maxservedistance: beyond it leap indicator 3
+	double after_step_s;                    // unsynchronised for so long after a step
 };
 
 // Of a source, as chrony shows it (`selectdata` letters; `sources`: * + - ? x ~).
 enum source_state {
-	SOURCE_SELECTED,      // *
-	SOURCE_COMBINED,      // +
-	SOURCE_NOT_COMBINED,  // - selectable, but not needed or too distant
-	SOURCE_FALSETICKER,   // x
-	SOURCE_JITTERY,       // ~ maxjitter
-	SOURCE_DISTANT,       // D maxdistance
-	SOURCE_UNREACHABLE,   // ? M: no or too few samples
-	SOURCE_NOSELECT,      // N
+	SOURCE_SELECTED,       // *
+	SOURCE_COMBINED,       // +
+	SOURCE_NOT_COMBINED,   // - selectable, but not needed or too distant
+	SOURCE_FALSETICKER,    // x
+	SOURCE_JITTERY,        // ~ maxjitter
+	SOURCE_DISTANT,        // D maxdistance
+	SOURCE_UNREACHABLE,    // ? M: no or too few samples
+	SOURCE_NOSELECT,       // N
 	SOURCE_UNSYNCHRONISED, // s
-	SOURCE_WAITING,       // W, U, P, T, S, O: see selection.c
+	SOURCE_WAITING,        // W, U, P, T, S, O: see selection.c
 };
 
 struct source_report {
 	enum source_state state;
-	uint8_t reach;        // register of the last eight polls, newest in bit 0
-	int8_t poll;          // log2 s, now
+	uint8_t reach; // register of the last eight polls, newest in bit 0
+	int8_t poll;   // log2 s, now
 	uint8_t stratum;
 	enum ntp_leap leap;
-	struct sample last;   // valid when `samples`
+	struct sample last; // valid when `samples`
 	unsigned samples;
 	struct estimate estimate; // at the time of asking
 	int64_t root_distance_ns;
@@ -93,8 +93,8 @@ enum association_verdict discipline_on_reply(struct discipline *discipline, unsi
 		utc_t now, const uint8_t *packet, size_t length,
 		const struct association_stamp *received, struct association_action *action,
 		struct discipline_command *command);
-void discipline_on_timer(struct discipline *discipline, utc_t now,
-		struct discipline_command *command);
+void discipline_on_timer(
+		struct discipline *discipline, utc_t now, struct discipline_command *command);
 // The clock was stepped by somebody else or slept: nothing known of it holds any more.
 void discipline_on_jump(struct discipline *discipline, utc_t before, int64_t jump_ns);
 // What became of `command->clock`: the clock showed `before` when it was done, and took `frequency`.

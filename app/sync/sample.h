@@ -2,8 +2,8 @@
 // One measurement of one source, in the clock's free time (sync/timeline.h).
 #pragma once
 
-#include "ntp/packet.h"
 #include "base/utc.h"
+#include "ntp/packet.h"
 
 #include <stdint.h>
 

@@ -11,11 +11,11 @@ struct servo_options {
 	int makestep_limit;          // updates during which steps are allowed, negative: always
 	double max_change_s;         // maxchange: 0: no limit
 	int max_change_start;        // updates before the limit holds
-	int max_change_ignore;       // updates over the limit that are ignored before giving up; negative: all
-	double max_slew_rate;        // fraction, 0.083333: on top of the frequency
+	int max_change_ignore; // updates over the limit that are ignored before giving up; negative: all
+	double max_slew_rate; // fraction, 0.083333: on top of the frequency
 	double correction_time_ratio;
-	double max_update_skew;      // fraction: the frequency is not taken from a worse estimate
-	double max_drift;            // fraction: no frequency beyond
+	double max_update_skew; // fraction: the frequency is not taken from a worse estimate
+	double max_drift;       // fraction: no frequency beyond
 };
 
 enum servo_verdict {
@@ -28,8 +28,8 @@ enum servo_verdict {
 // What is to be done to the clock, in this order.
 struct servo_command {
 	enum servo_verdict verdict;
-	int64_t step_ns;  // 0: none; positive: forward
-	double frequency; // of the clock against free time from now on, slew included
+	int64_t step_ns;      // 0: none; positive: forward
+	double frequency;     // of the clock against free time from now on, slew included
 	int64_t wake_free_ns; // when servo_continue() wants to be called, INT64_MAX: not at all
 };
 
