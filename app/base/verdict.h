@@ -21,6 +21,7 @@
 	X(FOREIGN_MAC, "foreign_mac", "Frames for another Ethernet address")                       \
 	X(BAD_SOURCE_MAC, "bad_source_mac", "Frames from a multicast or our own Ethernet address") \
 	X(VLAN_FOREIGN, "vlan_foreign", "Frames of another VLAN than the one that is served")      \
+	X(VLAN_STRIPPED, "vlan_stripped", "Frames without the VLAN tags that the port took off")   \
 	X(TAGGED, "tagged", "Frames with more than two VLAN tags")                                 \
 	X(FOREIGN_ETHERTYPE, "foreign_ethertype", "Frames that are neither IP nor ARP")            \
 	X(ARP_IGNORED, "arp_ignored", "ARP that asks for nothing of ours")                         \

@@ -39,6 +39,14 @@ struct queue {
 	_Atomic bool stranded; // worker sets: the port keeps replies that it could not send
 };
 
+// For a counter with one writer.
+static inline void count_more(_Atomic uint64_t *counter, uint64_t more)
+{
+	uint64_t so_far = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, so_far + more, memory_order_relaxed);
+}
+
 // Counted by the device, over all the times that it was opened.
 struct port_statistics {
 	uint64_t received;

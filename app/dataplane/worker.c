@@ -2,6 +2,7 @@
 #include "dataplane/worker.h"
 
 #include "base/bytes.h"
+#include "dataplane/announce.h"
 #include "frame/frame.h"
 #include "frame/plain.h"
 #include "server/policy.h"
@@ -9,6 +10,7 @@
 #include "timing/time_page.h"
 
 #include <rte_ethdev.h>
+#include <rte_ether.h>
 #include <rte_launch.h>
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
@@ -21,6 +23,10 @@
 #define BURST   64
 #define IDLE_NS 1'000'000 // without a frame, until a worker that may rest does
 #define NAP_NS  50'000
+
+// What else a port said of a frame it received is nothing to the one that sends the reply.
+#define FLAGS_KEPT     (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)
+#define FLAGS_STRIPPED (RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_QINQ_STRIPPED)
 
 static_assert(BURST <= REQUESTS);
 static_assert(PLAIN_PAYLOAD == NTP_HEADER_SIZE);
@@ -44,13 +50,6 @@ struct burst {
 	struct rte_mbuf *neighbors[BURST];
 	uint8_t neighbor_verdicts[BURST];
 };
-
-static void count(_Atomic uint64_t *counter, uint64_t more)
-{
-	uint64_t so_far = atomic_load_explicit(counter, memory_order_relaxed);
-
-	atomic_store_explicit(counter, so_far + more, memory_order_relaxed);
-}
 
 // What replies may claim at `ticks`: the page's head with the root dispersion of that moment, or
 // that we do not know the time.
@@ -78,7 +77,7 @@ static bool receive(struct worker *worker, struct queue *queue, struct burst *bu
 	}
 	worker->timestamper->stamp(worker->counter, burst->mbufs, burst->count, burst->arrived);
 	time_page_read(worker->page, &burst->page);
-	count(&queue->received, burst->count);
+	count_more(&queue->received, burst->count);
 	if (queue->rss.left > 0)
 		rss_look(&queue->rss, &queue->port->rss_key, burst->mbufs, burst->count);
 	claim(&burst->page, burst->arrived[burst->count - 1], &burst->serving);
@@ -93,14 +92,14 @@ static void count_each(struct queue *queue, const uint8_t *verdicts, unsigned ve
 	for (unsigned i = 0, start = 0; i < verdict_count; start = i) {
 		while (i < verdict_count && verdicts[i] == verdicts[start])
 			i++;
-		count(&queue->verdicts[verdicts[start]], i - start);
+		count_more(&queue->verdicts[verdicts[start]], i - start);
 	}
 }
 
 static void drop(struct queue *queue, struct burst *burst, struct rte_mbuf *mbuf,
 		enum verdict verdict)
 {
-	count(&queue->verdicts[verdict], 1);
+	count_more(&queue->verdicts[verdict], 1);
 	burst->dropped[burst->dropped_count++] = mbuf;
 }
 
@@ -117,12 +116,23 @@ static bool has_flags(const struct rte_mbuf *mbuf, uint64_t mask, uint64_t flags
 	return (mbuf->ol_flags & mask) == flags;
 }
 
+// Some ports take a tag off unasked; the reply needs it. Which kind an outer one was nobody tells.
+static bool put_tag_back(struct rte_mbuf **mbuf)
+{
+	return !((*mbuf)->ol_flags & RTE_MBUF_F_RX_QINQ_STRIPPED) && rte_vlan_insert(mbuf) == 0;
+}
+
 // What the frame is, the long way. An NTP request is left in burst->frames for later.
 static unsigned sort_any(struct worker *worker, struct queue *queue, struct burst *burst,
 		struct rte_mbuf *mbuf, uint64_t arrived, unsigned r)
 {
 	struct requests *requests = &burst->requests;
 	struct frame *frame = &burst->frames[r];
+
+	if (!has_flags(mbuf, FLAGS_STRIPPED, 0) && !put_tag_back(&mbuf)) {
+		drop(queue, burst, mbuf, VERDICT_VLAN_STRIPPED);
+		return 0;
+	}
 	*frame = (struct frame){
 		.start = rte_pktmbuf_mtod(mbuf, uint8_t *),
 		.length = mbuf->data_len,
@@ -163,7 +173,7 @@ static bool sort_plain(struct burst *burst, const struct rte_mbuf *mbuf, unsigne
 	uint8_t *at = rte_pktmbuf_mtod(mbuf, uint8_t *);
 	const struct plain *plain = plain_find(&burst->host->plain, at, mbuf->data_len);
 
-	if (__builtin_expect(!plain || mbuf->nb_segs > 1, 0))
+	if (__builtin_expect(!plain || mbuf->nb_segs > 1 || !has_flags(mbuf, FLAGS_STRIPPED, 0), 0))
 		return false;
 	// IPv6 has no header checksum, and not every port says that it is good all the same.
 	bool header_good = plain->ipv6
@@ -204,6 +214,7 @@ static void sort(struct worker *worker, struct queue *queue, struct burst *burst
 			r++;
 		else
 			r += sort_any(worker, queue, burst, *mbuf, arrived, r);
+		(*mbuf)->ol_flags &= FLAGS_KEPT;
 	}
 	burst->requests.count = r;
 }
@@ -336,7 +347,7 @@ static unsigned transmit(struct queue *queue, struct rte_mbuf **mbufs, unsigned 
 		atomic_store_explicit(&queue->stranded, true, memory_order_relaxed);
 	count_each(queue, verdicts, sent);
 	if (sent < mbuf_count) {
-		count(&queue->verdicts[VERDICT_TX_FULL], mbuf_count - sent);
+		count_more(&queue->verdicts[VERDICT_TX_FULL], mbuf_count - sent);
 		rte_pktmbuf_free_bulk(mbufs + sent, mbuf_count - sent);
 	}
 	return sent;
@@ -377,59 +388,6 @@ static unsigned serve(struct worker *worker, struct queue *queue, const struct p
 	return burst.count;
 }
 
-// Sends a frame of our own accord; one without length is none.
-static void send_own(struct queue *queue, struct rte_mbuf *mbuf, uint16_t length)
-{
-	mbuf->data_len = length;
-	mbuf->pkt_len = length;
-	if (length > 0 && rte_eth_tx_burst(queue->port->id, queue->number, &mbuf, 1) == 1)
-		count(&queue->announced, 1);
-	else
-		rte_pktmbuf_free(mbuf);
-}
-
-// Tells the link which groups we are in and where our addresses are, once for each time that
-// the ports thread wished for it.
-static void announce(struct queue *queue, const struct host *host)
-{
-	for (unsigned i = 0; i <= host->address_count; i++) {
-		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(queue->port->pool);
-
-		if (!mbuf)
-			return;
-		uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
-
-		send_own(queue, mbuf,
-				i == 0 ? neighbor_report(host, frame)
-				       : neighbor_announce(host, i - 1, frame));
-	}
-}
-
-// What a listener query is owed beyond its answer. Where there is no buffer it is owed on.
-static void report_owed(struct queue *queue, const struct host *host)
-{
-	while (queue->neighbor.owed.groups != 0) {
-		struct rte_mbuf *mbuf = rte_pktmbuf_alloc(queue->port->pool);
-
-		if (!mbuf)
-			return;
-		send_own(queue, mbuf,
-				neighbor_report_owed(&queue->neighbor, host,
-						rte_pktmbuf_mtod(mbuf, uint8_t *)));
-	}
-}
-
-static void announce_if_wished(struct queue *queue, const struct host *host)
-{
-	unsigned wished = atomic_load_explicit(&queue->port->announcements, memory_order_relaxed);
-
-	report_owed(queue, host);
-	if (queue->number != 0 || wished == queue->announcements_seen)
-		return;
-	queue->announcements_seen = wished;
-	announce(queue, host);
-}
-
 unsigned worker_poll(struct worker *worker)
 {
 	const struct policy *policy = published_get(worker->policy, &worker->seen);
@@ -441,7 +399,7 @@ unsigned worker_poll(struct worker *worker)
 
 		if (!host || atomic_load_explicit(&queue->stranded, memory_order_relaxed))
 			continue; // the ports thread opens it again
-		announce_if_wished(queue, host);
+		announce_as_wished(queue, host);
 		frames += serve(worker, queue, policy, host);
 	}
 	return frames;

@@ -152,25 +152,9 @@ static void usage_needs_nothing_else(void **)
 	assert_true(parsed("--version").wants_version);
 }
 
-static char *read_manual(void)
-{
-	const char *source = getenv("TIMEBALL_SOURCE");
-	char path[4096];
-	char *text = calloc(1, 1 << 20);
-
-	snprintf(path, sizeof(path), "%s/docs/man/timeball-bench.8", source ? source : ".");
-	FILE *file = fopen(path, "r");
-
-	assert_non_null(text);
-	assert_non_null(file);
-	assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
-	fclose(file);
-	return text;
-}
-
 static void manual_explains_every_outcome(void **)
 {
-	char *manual = read_manual();
+	char *manual = read_manual("timeball-bench.8");
 
 	for (enum outcome i = 0; i < OUTCOME_COUNT; i++) {
 		char entry[200];
@@ -186,7 +170,7 @@ static void manual_explains_every_outcome(void **)
 // Each option of the usage text, and no other, has its paragraph.
 static void manual_explains_every_option(void **)
 {
-	char *manual = read_manual();
+	char *manual = read_manual("timeball-bench.8");
 	unsigned in_usage = 0, in_manual = 0;
 
 	for (const char *at = options_usage(); (at = strstr(at, " --")); at += 3) {

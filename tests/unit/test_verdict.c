@@ -4,25 +4,9 @@
 
 #include <string.h>
 
-static char *read_manual(void)
-{
-	const char *source = getenv("TIMEBALL_SOURCE");
-	char path[4096];
-	char *text = calloc(1, 1 << 20);
-
-	snprintf(path, sizeof(path), "%s/docs/man/timeballd.8", source ? source : ".");
-	FILE *file = fopen(path, "r");
-
-	assert_non_null(text);
-	assert_non_null(file);
-	assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
-	fclose(file);
-	return text;
-}
-
 static void manual_explains_every_counter(void **)
 {
-	char *manual = read_manual();
+	char *manual = read_manual("timeballd.8");
 
 	for (int v = VERDICT_PENDING + 1; v < VERDICT_COUNT; v++) {
 		char entry[200];

@@ -32,3 +32,21 @@ static inline uint64_t random_below(uint64_t *random, uint64_t limit)
 {
 	return random_next(random) % limit;
 }
+
+// A page of docs/man, to be freed.
+static inline char *read_manual(const char *page)
+{
+	const char *source = getenv("TIMEBALL_SOURCE");
+	const size_t size = 1 << 20;
+	char path[4096];
+	char *text = calloc(1, size);
+
+	snprintf(path, sizeof(path), "%s/docs/man/%s", source ? source : ".", page);
+	FILE *file = fopen(path, "r");
+
+	assert_non_null(text);
+	assert_non_null(file);
+	assert_true(fread(text, 1, size - 1, file) > 0);
+	fclose(file);
+	return text;
+}
