@@ -7,13 +7,13 @@
 #include "base/bytes.h"
 #include "base/random.h"
 #include "server/acl.h"
+#include "ticks.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <x86intrin.h>
 
 #define CLIENTS      (1 << 20)
 #define BURSTS_TIMED 20'000
@@ -42,26 +42,6 @@ struct bench {
 	uint64_t sum; // of what was read, so that it is read
 	uint64_t overhead;
 };
-
-static void *allocate(size_t size)
-{
-	void *memory = aligned_alloc(LINE, (size + LINE - 1) / LINE * LINE);
-
-	if (!memory) {
-		fprintf(stderr, "bench_acl: out of memory\n");
-		exit(EXIT_FAILURE);
-	}
-	return memory;
-}
-
-static uint64_t read_ticks(void)
-{
-	_mm_lfence();
-	uint64_t ticks = __rdtsc();
-
-	_mm_lfence();
-	return ticks;
-}
 
 struct share {
 	uint8_t bits;
@@ -112,7 +92,7 @@ static struct address random_address(struct bench *bench)
 
 static void make_rules(struct bench *bench)
 {
-	bench->rules = allocate(bench->rule_count * sizeof(*bench->rules));
+	bench->rules = allocate_lines(bench->rule_count * sizeof(*bench->rules));
 	for (size_t i = 0; i < bench->rule_count; i++) {
 		struct acl_rule *rule = &bench->rules[i];
 		uint8_t bits = bench->rule_count == 1 ? 24 : random_bits(bench);
@@ -127,7 +107,7 @@ static void make_rules(struct bench *bench)
 
 static void make_clients(struct bench *bench)
 {
-	bench->clients = allocate(CLIENTS * sizeof(*bench->clients));
+	bench->clients = allocate_lines(CLIENTS * sizeof(*bench->clients));
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		struct address client = random_address(bench);
 		const struct subnet *subnet =
@@ -164,8 +144,8 @@ static void open_bench(struct bench *bench, uint8_t family, size_t rule_count, u
 	struct timespec from, to;
 
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	bench->acl = acl_build(
-			allocate(acl_size(bench->rules, rule_count)), bench->rules, rule_count);
+	bench->acl = acl_build(allocate_lines(acl_size(bench->rules, rule_count)), bench->rules,
+			rule_count);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	bench->build_ms = (double)(to.tv_sec - from.tv_sec) * 1e3
 			+ (double)(to.tv_nsec - from.tv_nsec) / 1e6;
@@ -215,13 +195,6 @@ static uint32_t time_burst(struct bench *bench, const struct address *clients, b
 	return (uint32_t)ticks;
 }
 
-static int compare_ticks(const void *a, const void *b)
-{
-	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
-
-	return (left > right) - (left < right);
-}
-
 static double run(struct bench *bench, enum between between, bool together)
 {
 	static uint32_t ticks[BURSTS_TIMED];
@@ -234,14 +207,13 @@ static double run(struct bench *bench, enum between between, bool together)
 		do_between(bench, between);
 		ticks[i < warm_up ? 0 : i - warm_up] = time_burst(bench, clients, together);
 	}
-	qsort(ticks, timed, sizeof(*ticks), compare_ticks);
-	return (double)ticks[timed / 2] / ACL_BURST;
+	return median_ticks(ticks, timed) / ACL_BURST;
 }
 
 int main(void)
 {
 	static const size_t counts[] = { 1, 100, 10'000, 100'000 };
-	uint8_t *other = allocate(OTHER_BYTES);
+	uint8_t *other = allocate_lines(OTHER_BYTES);
 
 	memset(other, 0, OTHER_BYTES);
 	printf("median TSC ticks per lookup, one at a time and in bursts of %d\n"

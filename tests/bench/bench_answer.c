@@ -9,11 +9,11 @@
 #include "server/acl.h"
 #include "server/reply.h"
 #include "server/responder.h"
+#include "ticks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <x86intrin.h>
 
 #define BURST         64
 #define SLOT_SIZE     2304 // an mbuf with its headroom, as DPDK's pools have them
@@ -69,31 +69,6 @@ struct bench {
 	uint64_t overhead; // of reading the counter twice
 };
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "bench_answer: %s\n", what);
-	exit(EXIT_FAILURE);
-}
-
-static void *allocate(size_t size)
-{
-	void *memory = aligned_alloc(64, (size + 63) / 64 * 64);
-
-	if (!memory)
-		fail("out of memory");
-	memset(memory, 0, size);
-	return memory;
-}
-
-static uint64_t read_ticks(void)
-{
-	_mm_lfence();
-	uint64_t ticks = __rdtsc();
-
-	_mm_lfence();
-	return ticks;
-}
-
 static uint32_t random_client(struct bench *bench, const struct scenario *scenario)
 {
 	uint64_t bits = random_next(&bench->random);
@@ -132,7 +107,7 @@ static void make_frame(struct bench *bench, uint8_t *slot, uint32_t client)
 
 static void make_policy(struct bench *bench, const struct scenario *scenario)
 {
-	bench->rules = allocate(scenario->prefixes * sizeof(*bench->rules));
+	bench->rules = allocate_lines(scenario->prefixes * sizeof(*bench->rules));
 	for (unsigned i = 0; i < scenario->prefixes; i++) {
 		uint64_t bits = random_next(&bench->random);
 		struct subnet *subnet = &bench->rules[i].subnet;
@@ -145,7 +120,7 @@ static void make_policy(struct bench *bench, const struct scenario *scenario)
 		subnet_mask(subnet);
 		bench->rules[i].allow = true;
 	}
-	bench->policy.access = acl_build(allocate(acl_size(bench->rules, scenario->prefixes)),
+	bench->policy.access = acl_build(allocate_lines(acl_size(bench->rules, scenario->prefixes)),
 			bench->rules, scenario->prefixes);
 }
 
@@ -159,7 +134,7 @@ static struct client_table *make_table(struct bench *bench, const struct scenari
 	rate_limit_init(&bench->policy.limit, scenario->clients ? &most : NULL);
 	if (!scenario->clients)
 		return NULL;
-	return client_table_init(allocate(TABLE_BYTES), client_table_size(TABLE_BYTES), seed);
+	return client_table_init(allocate_lines(TABLE_BYTES), client_table_size(TABLE_BYTES), seed);
 }
 
 static void open_bench(struct bench *bench, const struct scenario *scenario)
@@ -173,13 +148,13 @@ static void open_bench(struct bench *bench, const struct scenario *scenario)
 	serving_set_unsynchronised(&bench->serving, PRECISION);
 	responder_init(&bench->responder, 1, make_table(bench, scenario));
 	make_policy(bench, scenario);
-	bench->pristine = allocate((size_t)scenario->frames * SLOT_SIZE);
-	bench->slots = allocate((size_t)scenario->frames * SLOT_SIZE);
+	bench->pristine = allocate_lines((size_t)scenario->frames * SLOT_SIZE);
+	bench->slots = allocate_lines((size_t)scenario->frames * SLOT_SIZE);
 	for (unsigned i = 0; i < scenario->frames; i++)
 		make_frame(bench, bench->pristine + (size_t)i * SLOT_SIZE,
 				random_client(bench, scenario));
 	for (unsigned pass = 0; pass < PASS_COUNT; pass++)
-		bench->ticks[pass] = allocate(BURSTS_TIMED * sizeof(uint32_t));
+		bench->ticks[pass] = allocate_lines(BURSTS_TIMED * sizeof(uint32_t));
 	for (unsigned i = 0; i < 1000; i++) {
 		uint64_t start = read_ticks(), ticks = read_ticks() - start;
 
@@ -436,19 +411,6 @@ static void run(struct bench *bench, const struct scenario *scenario, run_functi
 	require_replies(bench);
 }
 
-static int compare_ticks(const void *a, const void *b)
-{
-	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
-
-	return (left > right) - (left < right);
-}
-
-static double median_per_request(uint32_t *ticks)
-{
-	qsort(ticks, BURSTS_TIMED, sizeof(*ticks), compare_ticks);
-	return (double)ticks[BURSTS_TIMED / 2] / BURST;
-}
-
 static void print_row(const struct scenario *scenario, const double medians[PASS_COUNT], bool json)
 {
 	const char *checksum = scenario->checksum_given ? "given" : "verified";
@@ -491,7 +453,7 @@ static void run_scenario(const struct scenario *scenario, bool json)
 	run(&bench, scenario, run_passes);
 	run(&bench, scenario, run_whole);
 	for (unsigned pass = 0; pass < PASS_COUNT; pass++)
-		medians[pass] = median_per_request(bench.ticks[pass]);
+		medians[pass] = median_ticks(bench.ticks[pass], BURSTS_TIMED) / BURST;
 	print_row(scenario, medians, json);
 	close_bench(&bench);
 }

@@ -4,12 +4,12 @@
 // Also how many of them the table still knows. Not timed: the rest of the answer.
 #include "base/random.h"
 #include "server/client_table.h"
+#include "ticks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <x86intrin.h>
 
 #define BURST        32
 #define BURSTS_TIMED 30'000
@@ -63,12 +63,7 @@ struct bench {
 	uint64_t overhead; // of reading the counter twice
 };
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "bench_clients: %s\n", what);
-	exit(EXIT_FAILURE);
-}
-
+// Every number gives another address.
 static void *allocate(size_t size)
 {
 	size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
@@ -81,16 +76,6 @@ static void *allocate(size_t size)
 	return memory;
 }
 
-static uint64_t read_ticks(void)
-{
-	_mm_lfence();
-	uint64_t ticks = __rdtsc();
-
-	_mm_lfence();
-	return ticks;
-}
-
-// Every number gives another address.
 static struct address address_of(uint32_t number, bool ipv6)
 {
 	uint32_t mixed = number;
@@ -217,19 +202,6 @@ static void count_known(struct bench *bench)
 	}
 }
 
-static int compare_ticks(const void *a, const void *b)
-{
-	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
-
-	return (left > right) - (left < right);
-}
-
-static double median_per_request(uint32_t *ticks)
-{
-	qsort(ticks, BURSTS_TIMED, sizeof(*ticks), compare_ticks);
-	return (double)ticks[BURSTS_TIMED / 2] / BURST;
-}
-
 static void open_bench(struct bench *bench, const struct scenario *scenario)
 {
 	bool by_prefix = scenario->mode == MODE_BY_PREFIX;
@@ -267,10 +239,10 @@ static void close_bench(struct bench *bench)
 static void print_row(struct bench *bench, bool json)
 {
 	const struct scenario *scenario = bench->scenario;
-	double whole = median_per_request(bench->ticks[PASS_COUNT]);
-	double expect = median_per_request(bench->ticks[PASS_EXPECT]);
-	double admit = median_per_request(bench->ticks[PASS_ADMIT]);
-	double remember = median_per_request(bench->ticks[PASS_REMEMBER]);
+	double whole = median_ticks(bench->ticks[PASS_COUNT], BURSTS_TIMED) / BURST;
+	double expect = median_ticks(bench->ticks[PASS_EXPECT], BURSTS_TIMED) / BURST;
+	double admit = median_ticks(bench->ticks[PASS_ADMIT], BURSTS_TIMED) / BURST;
+	double remember = median_ticks(bench->ticks[PASS_REMEMBER], BURSTS_TIMED) / BURST;
 	double percent = 100.0 / scenario->clients;
 
 	printf(json ? "{\"clients\":%u,\"megabytes\":%u,\"family\":%d,\"mode\":\"%s\","

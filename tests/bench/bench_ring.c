@@ -10,6 +10,7 @@
 #include "drivers/drivers.h"
 #include "frame/layout.h"
 #include "server/acl.h"
+#include "ticks.h"
 #include "timing/time_page.h"
 
 #include <rte_cycles.h>
@@ -92,12 +93,6 @@ struct bench {
 	uint32_t ticks[ROUNDS];
 	unsigned timed;
 };
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "bench_ring: %s\n", what);
-	exit(EXIT_FAILURE);
-}
 
 static void *allocate(size_t size)
 {
@@ -273,13 +268,6 @@ static int run_worker(void *argument)
 	return 0;
 }
 
-static int compare_ticks(const void *a, const void *b)
-{
-	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
-
-	return (left > right) - (left < right);
-}
-
 static void publish_page(struct latch *latch)
 {
 	struct time_page page = {
@@ -437,7 +425,7 @@ static void run_arm(struct bench *const benches[2], const struct arm *arm, bool 
 	run_worker(benches[0]);
 	rte_eal_mp_wait_lcore();
 	for (unsigned w = 0; w < arm->workers; w++) {
-		qsort(benches[w]->ticks, ROUNDS, sizeof(uint32_t), compare_ticks);
+		sort_ticks(benches[w]->ticks, ROUNDS);
 		rte_free(benches[w]->worker.responder.clients);
 		rte_free(benches[w]->peers);
 	}

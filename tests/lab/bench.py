@@ -46,6 +46,14 @@ class Bench:
         return (BENCH, "--ealarg=--no-huge", "--cpu", "0", *arguments,
                 "net_af_packet0,iface=cli0" + RINGS, *servers)
 
+    def start(self, client, *arguments):
+        """The generator, running."""
+        with client:
+            process = subprocess.Popen(self.command(*arguments), stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.stack.callback(process.kill)
+        return process
+
     def run(self, client, *arguments, timeout=120, **options):
         """The completed process, and the report that it wrote as JSON."""
         path = self.lab.path("report.json")
@@ -324,13 +332,8 @@ def stopped(bench):
     server, client = bench.wire()
     path = bench.lab.path("report.json")
     with Reflector(server, "srv0") as reflector:
-        with client:
-            process = subprocess.Popen(
-                bench.command("--mac", server.mac("srv0").hex(":"), *PATIENT, "--warm-up", "0",
-                              "--rate", "400", "--duration", "2", "--json", path),
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                text=True)
-        bench.stack.callback(process.kill)
+        process = bench.start(client, "--mac", server.mac("srv0").hex(":"), *PATIENT,
+                              "--warm-up", "0", "--rate", "400", "--duration", "2", "--json", path)
         wait_until(lambda: reflector.answered >= 100, "some requests")
         process.send_signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)
@@ -431,13 +434,8 @@ def interrupt(bench):
     server, client = bench.wire()
     path = bench.lab.path("report.json")
     with Reflector(server, "srv0") as reflector:
-        with client:
-            process = subprocess.Popen(
-                bench.command("--mac", server.mac("srv0").hex(":"), *PATIENT, "--warm-up", "0",
-                              "--rate", "100", "--duration", "500", "--json", path),
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                text=True)
-        bench.stack.callback(process.kill)
+        process = bench.start(client, "--mac", server.mac("srv0").hex(":"), *PATIENT,
+                              "--warm-up", "0", "--rate", "100", "--duration", "500", "--json", path)
         wait_until(lambda: reflector.answered >= 20, "some requests")
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=lab.PATIENCE)
