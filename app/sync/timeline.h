@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TIMELINE_SEGMENTS 16 // stamps of the recent past are still told right
+#define TIMELINE_SEGMENTS 64 // of one epoch: stamps of the recent past are still told right
 
-// From `local` on the clock goes 1 + `frequency` seconds in a second of free time.
+// From `local` + `local_rest_ns` on the clock goes 1 + `frequency` seconds in a second of free time.
 struct timeline_segment {
 	utc_t local;
 	double local_rest_ns; // below a nanosecond: thousands of corrections must not add up to error
