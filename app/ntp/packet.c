@@ -36,20 +36,23 @@ static enum ntp_mode reply_mode(uint8_t version, uint8_t mode, uint16_t source_p
 	return NTP_MODE_UNSPECIFIED;
 }
 
-static enum verdict parse_tail(uint8_t version, struct bytes tail)
+enum verdict ntp_tail_parse(uint8_t version, const uint8_t *octets, size_t length)
 {
+	struct bytes tail = bytes_of(octets, length);
 	unsigned fields = 0;
 
+	if (length == 0)
+		return VERDICT_PENDING;
 	// Extension fields came with version 4; before it, all that follows is a MAC.
 	if (version < 4)
 		return VERDICT_NTP_KEY;
 	while (tail.left > MAC_SIZE_MAX) {
 		bytes_take_be16(&tail);
-		uint16_t length = bytes_take_be16(&tail);
+		uint16_t field = bytes_take_be16(&tail);
 
-		if (length < FIELD_SIZE_MIN || length % 4 != 0 || ++fields > FIELDS_MAX)
+		if (field < FIELD_SIZE_MIN || field % 4 != 0 || ++fields > FIELDS_MAX)
 			return VERDICT_NTP_EXTENSION;
-		bytes_take(&tail, length - 2 * sizeof(uint16_t));
+		bytes_take(&tail, field - 2 * sizeof(uint16_t));
 	}
 	if (tail.failed)
 		return VERDICT_NTP_EXTENSION;
@@ -77,8 +80,8 @@ enum verdict ntp_request_parse(
 	if (answer == NTP_MODE_UNSPECIFIED)
 		return VERDICT_NTP_MODE;
 	if (length > NTP_HEADER_SIZE) {
-		struct bytes tail = bytes_of(payload + NTP_HEADER_SIZE, length - NTP_HEADER_SIZE);
-		enum verdict verdict = parse_tail(version, tail);
+		enum verdict verdict = ntp_tail_parse(
+				version, payload + NTP_HEADER_SIZE, length - NTP_HEADER_SIZE);
 
 		if (verdict != VERDICT_PENDING)
 			return verdict;

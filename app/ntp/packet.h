@@ -58,3 +58,6 @@ extern const uint8_t ntp_client_replies[256];
 // are skipped (RFC 7822); a MAC means a key, and we have none.
 enum verdict ntp_request_parse(
 		const uint8_t *payload, size_t length, uint16_t source_port, uint8_t *reply_flags);
+// What follows the header, in requests and answers alike: VERDICT_PENDING when there is nothing but
+// extension fields that add up, whatever is in them.
+enum verdict ntp_tail_parse(uint8_t version, const uint8_t *octets, size_t length);
