@@ -12,6 +12,7 @@ enum stamp_level {
 	STAMP_DAEMON,
 	STAMP_KERNEL,
 	STAMP_HARDWARE,
+	STAMP_LEVELS,
 };
 
 struct sample {
