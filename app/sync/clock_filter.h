@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Offset, frequency and base delay of one source under one hypothesis: how much the frequency
+// wanders and what shape the noise of both directions has. How large the noise is, it learns. Pure.
+#pragma once
+
+#include "sync/noise_model.h"
+
+enum {
+	FILTER_OFFSET,
+	FILTER_FREQUENCY,
+	FILTER_DELAY,
+	FILTER_STATES
+};
+
+struct clock_filter {
+	double wander;               // ns/s per sqrt(s)
+	struct noise_model noise[2]; // to the source, from it
+	double state[FILTER_STATES]; // ns, ns/s, ns
+	double variance[FILTER_STATES][FILTER_STATES];
+};
+
+// Moves the belief on by `seconds`.
+void clock_filter_predict(struct clock_filter *filter, double seconds);
+// Learns from a sample's offset and delay; its noise is to weigh `learning` in what is known of the
+// noise. Returns the logarithm of the evidence for this hypothesis; `outlier` is the smaller of both
+// directions' probabilities to be one.
+double clock_filter_update(struct clock_filter *filter, double offset_ns, double delay_ns,
+		double learning, double *outlier);
