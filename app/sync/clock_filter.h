@@ -14,6 +14,7 @@ enum {
 
 struct clock_filter {
 	double wander;               // ns/s per sqrt(s)
+	double forgetting;             // of the base delay: its variance grows by so much a sample
 	struct noise_model noise[2]; // to the source, from it
 	double state[FILTER_STATES]; // ns, ns/s, ns
 	double variance[FILTER_STATES][FILTER_STATES];

@@ -9,34 +9,47 @@
 #include <math.h>
 #include <string.h>
 
-#define SHAPES       3
+#define SHAPES       4
+#define FAST 0.2
 #define WANDERS      10
 #define FILTERS      (SHAPES * WANDERS)
 #define LEAST_WANDER 0.0316 // ns/s per sqrt(s)
 #define WANDER_STEP  3.162
+#define WANDER_HABIT 1.0 // how fast a wander's odds fall with the logarithm of its ratio to the expected
+#define FEW          2.0 // samples too few to know the noise by: deviations are larger by FEW / samples
 #define BEHIND       12.0 // logarithm of the odds at which a filter starts anew from the best
 #define REPLAYED     8    // first samples, from which the noise is found by going over them again
 #define LOST         5    // outliers in a row: the world is another
+#define DOUBT        3.0 // deviations are taken for so much larger then
+#define LEAST_SKEW   1e-8
 #define MEMORY       256.0 // samples of which the noise is known
 
-static const unsigned shapes[SHAPES] = { NOISE_NORMAL, 1, 2 };
+static const struct {
+	unsigned stages;
+	double forgetting;
+} shapes[SHAPES] = { { NOISE_NORMAL, 0.01 }, { 1, 0.01 }, { 2, 0.01 }, { 1, FAST } };
 
 struct member {
 	struct clock_filter filter;
 	double log_weight; // the best has 0
 };
 
+// What is believed before the first sample: ns and ns/s, the offset less the first sample's.
+struct prior {
+	double offset, offset_sd, frequency, frequency_sd;
+};
+
 struct estimator {
 	struct estimator_options options;
 	struct member members[FILTERS];
-	double first_frequency, first_skew; // ns/s, before the first sample
-	struct sample recent[REPLAYED];     // a ring, outliers too
-	unsigned recent_count;              // ever
-	unsigned samples;                   // since it started over
-	unsigned total;
-	unsigned outliers;                  // in a row
-	int64_t free_ns;                    // of the last sample
-	int64_t origin_ns;                  // filters' offsets are less this one
+	struct prior prior;
+	struct sample recent[REPLAYED]; // a ring, outliers too
+	unsigned recent_count;          // ever
+	unsigned samples;               // since it started over
+	unsigned outliers;              // in a row
+	double evidence;                // logarithm, of all samples since it started over
+	int64_t free_ns;                // of the last sample
+	int64_t origin_ns;              // filters' offsets are less this one
 };
 
 size_t estimator_size(void)
@@ -48,13 +61,13 @@ void estimator_init(struct estimator *estimator, const struct estimator_options 
 {
 	memset(estimator, 0, sizeof(*estimator));
 	estimator->options = *options;
-	estimator->first_skew = options->max_skew * 1e9;
+	estimator->prior.frequency_sd = options->max_skew * 1e9;
 }
 
 void estimator_set_frequency(struct estimator *estimator, double frequency, double skew)
 {
-	estimator->first_frequency = frequency * 1e9;
-	estimator->first_skew = skew * 1e9;
+	estimator->prior.frequency = frequency * 1e9;
+	estimator->prior.frequency_sd = skew * 1e9;
 	for (int i = 0; i < FILTERS && estimator->samples; i++) {
 		struct clock_filter *filter = &estimator->members[i].filter;
 
@@ -90,23 +103,28 @@ static double guess_wait(const struct estimator *estimator, unsigned count)
 static void start_filter(struct estimator *estimator, int number, unsigned count)
 {
 	const struct sample *first = recent(estimator, count - 1);
+	const struct prior *prior = &estimator->prior;
 	struct member *member = &estimator->members[number];
 	double wait = guess_wait(estimator, count), delay = (double)first->delay_ns;
-	unsigned stages = shapes[number % SHAPES];
+	unsigned stages = shapes[number % SHAPES].stages;
 
 	*member = (struct member){ .filter = {
 		.wander = LEAST_WANDER * pow(WANDER_STEP, number / SHAPES),
-		.state = { 0, estimator->first_frequency, delay },
+		.forgetting = shapes[number % SHAPES].forgetting,
+		.state = { prior->offset, prior->frequency, delay },
 	} };
+	member->log_weight = -WANDER_HABIT
+			* fabs(log(member->filter.wander / (estimator->options.wander * 1e9)));
 	for (int i = 0; i < 2; i++)
 		member->filter.noise[i] = (struct noise_model){
 			stages,
 			stages ? wait / stages : wait,
 			wait * 0.03,
 		};
-	member->filter.variance[FILTER_OFFSET][FILTER_OFFSET] = delay * delay;
+	member->filter.variance[FILTER_OFFSET][FILTER_OFFSET] =
+			prior->offset_sd > 0 ? prior->offset_sd * prior->offset_sd : delay * delay;
 	member->filter.variance[FILTER_FREQUENCY][FILTER_FREQUENCY] =
-			estimator->first_skew * estimator->first_skew;
+			prior->frequency_sd * prior->frequency_sd;
 	member->filter.variance[FILTER_DELAY][FILTER_DELAY] = delay * delay;
 }
 
@@ -127,6 +145,7 @@ static void start_anew(struct member *member, const struct member *best, double 
 	double means[2];
 
 	fresh.filter.wander = member->filter.wander;
+	fresh.filter.forgetting = member->filter.forgetting;
 	for (int i = 0; i < 2; i++) {
 		struct noise_model *noise = &fresh.filter.noise[i];
 		double deviation = noise_model_deviation(noise), before = noise_model_mean(noise);
@@ -162,6 +181,7 @@ static double learn(struct estimator *estimator, const struct sample *sample)
 	}
 	best = best_member(estimator);
 	top = best->log_weight;
+	estimator->evidence += top;
 	for (int i = 0; i < FILTERS; i++) {
 		struct member *member = &estimator->members[i];
 
@@ -191,6 +211,7 @@ static double replay(struct estimator *estimator, unsigned count)
 	estimator->origin_ns = recent(estimator, count - 1)->offset_ns;
 	estimator->free_ns = recent(estimator, count - 1)->free_ns;
 	estimator->samples = 0;
+	estimator->evidence = 0;
 	for (int i = 0; i < FILTERS; i++)
 		start_filter(estimator, i, count);
 	while (count-- > 0)
@@ -198,13 +219,37 @@ static double replay(struct estimator *estimator, unsigned count)
 	return outlier;
 }
 
+// Another route, another time at the source, or our clock goes at another rate: whichever explains
+// the last samples best.
 static void start_over(struct estimator *estimator)
 {
+	const struct sample *first = recent(estimator, LOST - 1);
+	double seconds = (double)(estimator->free_ns - first->free_ns) * 1e-9, best = -INFINITY;
+	double evidence, jump, anew;
 	struct estimate estimate;
+	struct prior priors[3];
+	int choice = 0;
 
 	estimator_at(estimator, estimator->free_ns, &estimate);
-	estimator->first_frequency = estimate.frequency * 1e9;
-	estimator->first_skew = fmin(fmax(10 * estimate.frequency_sd, 1e-7) , estimator->options.max_skew) * 1e9;
+	jump = (double)(estimate.offset_ns - first->offset_ns) - estimate.frequency * 1e9 * seconds;
+	anew = log1p(fabs(jump) / (double)first->delay_ns);
+	priors[0] = (struct prior){ jump, estimate.offset_sd_ns * DOUBT + 1, estimate.frequency * 1e9,
+		fmin(fmax(estimate.frequency_sd * DOUBT, LEAST_SKEW), estimator->options.max_skew) * 1e9 };
+	priors[1] = priors[0];
+	priors[1].offset = 0;
+	priors[1].offset_sd = 0;
+	priors[2] = priors[1];
+	priors[2].frequency_sd = estimator->options.max_skew * 1e9;
+	for (int i = 0; i < 3; i++) {
+		estimator->prior = priors[i];
+		replay(estimator, LOST);
+		evidence = estimator->evidence - (i > 0 ? anew : 0);
+		if (evidence > best) {
+			best = evidence;
+			choice = i;
+		}
+	}
+	estimator->prior = priors[choice];
 	replay(estimator, LOST);
 	estimator->outliers = 0;
 }
@@ -214,7 +259,6 @@ bool estimator_add(struct estimator *estimator, const struct sample *sample)
 	double outlier;
 
 	estimator->recent[estimator->recent_count++ % REPLAYED] = *sample;
-	estimator->total++;
 	if (estimator->samples < REPLAYED)
 		outlier = replay(estimator, estimator->samples + 1);
 	else
@@ -229,7 +273,7 @@ bool estimator_add(struct estimator *estimator, const struct sample *sample)
 bool estimator_at(const struct estimator *estimator, int64_t free_ns, struct estimate *estimate)
 {
 	double seconds = fmax((double)(free_ns - estimator->free_ns), 0) * 1e-9;
-	double sum = 0, offset = 0, offset2 = 0, frequency = 0, frequency2 = 0, jitter = 0, wander = 0;
+	double sum = 0, offset = 0, offset2 = 0, frequency = 0, frequency2 = 0, jitter = 0, wander = 0, doubt;
 
 	if (estimator->samples == 0)
 		return false;
@@ -252,11 +296,12 @@ bool estimator_at(const struct estimator *estimator, int64_t free_ns, struct est
 	}
 	offset /= sum;
 	frequency /= sum;
+	doubt = 1 + FEW / estimator->samples;
 	*estimate = (struct estimate){
 		.offset_ns = estimator->origin_ns + llround(offset),
 		.frequency = frequency * 1e-9,
-		.offset_sd_ns = sqrt(offset2 / sum - offset * offset),
-		.frequency_sd = sqrt(frequency2 / sum - frequency * frequency) * 1e-9,
+		.offset_sd_ns = doubt * sqrt(offset2 / sum - offset * offset),
+		.frequency_sd = doubt * sqrt(frequency2 / sum - frequency * frequency) * 1e-9,
 		.jitter_ns = jitter / sum,
 		.wander = wander / sum * 1e-9,
 	};
@@ -265,5 +310,5 @@ bool estimator_at(const struct estimator *estimator, int64_t free_ns, struct est
 
 unsigned estimator_samples(const struct estimator *estimator)
 {
-	return estimator->total;
+	return estimator->recent_count;
 }

@@ -27,6 +27,9 @@ struct world {
 	double loss, spikes;
 	double swing, swing_s;     // frequency's sine
 	double route_ns, route_s;  // the base delay grows by it
+	double step_ns, step_s;    // the source's time is stepped
+	double jump, jump_s;       // the clock's frequency jumps
+	double skew;               // of the frequency known at first, 0: 500e-6
 	double holdover_s;
 	bool irregular;
 };
@@ -61,6 +64,8 @@ static const struct world worlds[] = {
 	{ "frequency-5e-2", 0, 0, ONE_QUEUE, BOTH(10 * US), 2, 1e-9, 5e-2 },
 	{ "poll-2^-7", 0, 0, ONE_QUEUE, BOTH(10 * US), 0x1p-7, 1e-9, 20e-6 },
 	{ "poll-2^10", 0, 0, ONE_QUEUE, BOTH(100 * US), 1024, 1e-9, 20e-6 },
+	{ "10us-2^10", 0, 0, ONE_QUEUE, BOTH(10 * US), 1024, 1e-9, 20e-6 },
+	{ "1us-2^10", 0, 0, ONE_QUEUE, BOTH(1 * US), 1024, 1e-9, 20e-6 },
 	{ "poll-2^17", 0, 0, ONE_QUEUE, BOTH(100 * US), 0x1p17, 1e-9, 20e-6 },
 	{ "swing-1ppm", 0, 0, ONE_QUEUE, BOTH(10 * US), 2, 1e-9, 20e-6, .swing = 1e-6,
 			.swing_s = 7200 },
@@ -76,6 +81,15 @@ static const struct world worlds[] = {
 			.route_s = 4000 },
 	{ "route-down-small", 0, 0, ONE_QUEUE, BOTH(10 * US), 2, 1e-9, 20e-6, .route_ns = -20 * US,
 			.route_s = 4000 },
+	{ "step-1ms", 0, 0, ONE_QUEUE, BOTH(10 * US), 2, 1e-9, 20e-6, .step_ns = 1 * MS,
+			.step_s = 4000 },
+	{ "step-100000s", 0, 0, ONE_QUEUE, BOTH(10 * US), 2, 1e-9, 20e-6, .step_ns = 1e14,
+			.step_s = 4000 },
+	{ "jump-1ppm", 0, 0, ONE_QUEUE, BOTH(10 * US), 2, 1e-9, 20e-6, .jump = 1e-6,
+			.jump_s = 4000 },
+	{ "jump-100ppm", 0, 0, ONE_QUEUE, BOTH(10 * US), 2, 1e-9, 20e-6, .jump = 1e-4,
+			.jump_s = 4000 },
+	{ "driftfile", 0, 0, ONE_QUEUE, BOTH(10 * US), 2, 1e-9, 1e-7, .skew = 1e-7 },
 	{ "holdover", 0, 0, ONE_QUEUE, BOTH(10 * US), 2, 1e-9, 20e-6, .holdover_s = 4000 },
 	{ "holdover-16s", 0, 0, ONE_QUEUE, BOTH(100 * US), 16, 1e-9, 20e-6, .holdover_s = 4000 },
 };
@@ -197,6 +211,10 @@ static void pass(struct run *run, double s)
 		run->offset += amplitude / w * (cos(w * run->s) - cos(w * (run->s + s)));
 		swing = amplitude * sin(w * (run->s + s));
 	}
+	if (run->s < run->world->step_s && run->s + s >= run->world->step_s)
+		run->offset += run->world->step_ns;
+	if (run->s < run->world->jump_s && run->s + s >= run->world->jump_s)
+		run->wandered += run->world->jump * 1e9;
 	run->s += s;
 	run->frequency = run->wandered + swing;
 	kalman_predict(&run->kalman, s);
@@ -285,7 +303,7 @@ static void run_world(const struct world *world, uint64_t seed, unsigned samples
 {
 	struct estimator_options options = {
 		.wander = 1e-9,
-		.max_skew = fmax(500e-6, fabs(world->frequency) * 2),
+		.max_skew = world->skew > 0 ? world->skew : fmax(500e-6, fabs(world->frequency) * 2),
 		.precision_ns = 30,
 	};
 	struct run run = {
