@@ -10,6 +10,7 @@
 // 2020-01-01: a clock before this was never set.
 #define EARLIEST_BELIEVABLE ((utc_t){ 1577836800 * NS_PER_S })
 #define UNSYNCHRONISED_NS   NS_PER_S // root delay and dispersion, as chrony
+#define STRATUM_MOST        15
 
 static struct reference unsynchronised(utc_t now)
 {
@@ -48,10 +49,8 @@ static bool is_last_day_of_month(utc_t now)
 	return gmtime_r(&tomorrow, &date) && date.tm_mday == 1;
 }
 
-static enum ntp_leap announced_leap(const struct local_clock_state *state, utc_t now)
+static enum ntp_leap followed_leap(const struct local_clock_state *state)
 {
-	if (!is_last_day_of_month(now))
-		return NTP_LEAP_NONE;
 	if (state->insert_leap)
 		return NTP_LEAP_INSERT;
 	return state->delete_leap ? NTP_LEAP_DELETE : NTP_LEAP_NONE;
@@ -63,7 +62,7 @@ static struct reference followed(const struct reference_keeper *keeper,
 	uint8_t stratum = keeper->options.follow_stratum;
 
 	return (struct reference){
-		.leap = announced_leap(state, now),
+		.leap = followed_leap(state),
 		.stratum = stratum,
 		.refid = stratum == 1 ? REFID_STRATUM1 : REFID_FOLLOW,
 		.root_dispersion_ns = state->max_error_ns,
@@ -84,15 +83,28 @@ static void notice_correction(
 	keeper->last_error_ns = state->max_error_ns;
 }
 
-static bool local_takes_over(
-		const struct reference_keeper *keeper, double distance_s, double uptime_s)
+static bool local_may_take_over(const struct reference_keeper *keeper, double uptime_s)
 {
 	const struct reference_local *options = &keeper->options.local;
 	bool waited = keeper->synchronised_s >= 0
 			? uptime_s - keeper->synchronised_s >= options->waitsynced
 			: uptime_s - keeper->started_s >= options->waitunsynced;
 
-	return options->enabled && keeper->activated && waited && distance_s > options->distance;
+	return options->enabled && keeper->activated && waited;
+}
+
+static bool may_be_claimed(const struct reference_keeper *keeper, const struct reference *claim)
+{
+	int64_t limit_ns = keeper->options.max_serve_distance_ns;
+
+	return claim->stratum >= 1 && claim->stratum <= STRATUM_MOST
+			&& claim->leap != NTP_LEAP_UNSYNCHRONISED
+			&& (limit_ns == 0 || reference_distance_ns(claim) <= limit_ns);
+}
+
+int64_t reference_distance_ns(const struct reference *reference)
+{
+	return reference->root_delay_ns / 2 + reference->root_dispersion_ns;
 }
 
 void reference_init(struct reference_keeper *keeper, const struct reference_options *options)
@@ -106,26 +118,51 @@ void reference_init(struct reference_keeper *keeper, const struct reference_opti
 	};
 }
 
-struct reference reference_update(struct reference_keeper *keeper,
-		const struct local_clock_state *state, utc_t now, double uptime_s)
+// The one place where it is decided.
+struct reference reference_choose(struct reference_keeper *keeper,
+		const struct reference_upstream *upstream, utc_t now, double uptime_s)
 {
+	const struct reference_local *local_options = &keeper->options.local;
 	double distance_s = INFINITY;
 
 	if (keeper->started_s < 0)
 		keeper->started_s = uptime_s;
-	notice_correction(keeper, state, now);
-	if (state->vouched) {
-		distance_s = (double)state->max_error_ns / NS_PER_S;
-		keeper->activated |= distance_s < keeper->options.local.activate;
-		if (distance_s <= keeper->options.local.distance)
+	if (upstream->known) {
+		distance_s = (double)reference_distance_ns(&upstream->claim) / NS_PER_S;
+		keeper->activated |= distance_s < local_options->activate;
+		if (distance_s <= local_options->distance)
 			keeper->synchronised_s = uptime_s;
 	}
-	// Neither a clock that was never set nor the second that is inserted has a time to give.
-	if (utc_diff_ns(now, EARLIEST_BELIEVABLE) < 0 || state->leap_in_progress)
+	// A clock that was never set has no time to give.
+	if (upstream->unsettled || utc_diff_ns(now, EARLIEST_BELIEVABLE) < 0)
 		return unsynchronised(now);
-	if (local_takes_over(keeper, distance_s, uptime_s))
+	if (distance_s > local_options->distance && local_may_take_over(keeper, uptime_s)) {
+		// While it is known to be wrong and being put right, `local` would say what we know better.
+		if (fabs((double)upstream->offset_ns) > local_options->distance * NS_PER_S)
+			return unsynchronised(now);
 		return local(keeper, now);
-	return state->vouched ? followed(keeper, state, now) : unsynchronised(now);
+	}
+	if (!upstream->known || !may_be_claimed(keeper, &upstream->claim))
+		return unsynchronised(now);
+	struct reference claim = upstream->claim;
+
+	if (!is_last_day_of_month(now))
+		claim.leap = NTP_LEAP_NONE;
+	return claim;
+}
+
+struct reference reference_update(struct reference_keeper *keeper,
+		const struct local_clock_state *state, utc_t now, double uptime_s)
+{
+	struct reference_upstream upstream = { .known = state->vouched };
+
+	notice_correction(keeper, state, now);
+	if (state->vouched)
+		upstream.claim = followed(keeper, state, now);
+	struct reference reference = reference_choose(keeper, &upstream, now, uptime_s);
+
+	// Neither has the second that is inserted a time to give.
+	return state->leap_in_progress ? unsynchronised(now) : reference;
 }
 
 void reference_write_head(

@@ -35,12 +35,22 @@ struct reference_local {
 	double activate;   // never active before the root distance was once below; 0: no condition
 	double waitsynced; // this long after the last synchronisation
 	double waitunsynced; // this long after start, while never synchronised
+	bool orphan;         // see sync/selection.h
 };
 
 struct reference_options {
 	struct reference_local local;
 	uint8_t follow_stratum; // of a clock that somebody else keeps
 	int64_t max_clock_error_ppb;
+	int64_t max_serve_distance_ns; // maxservedistance: unsynchronised beyond; 0: no limit
+};
+
+// What measured sources, or another daemon, would have us claim.
+struct reference_upstream {
+	bool unsettled;    // a step is under way, or the first answers are: nothing may be claimed
+	bool known;        // there is, or was, something: `claim` is valid and grows older
+	int64_t offset_ns; // UTC as measured less the clock, 0 when nothing measures it now
+	struct reference claim;
 };
 
 struct reference_keeper {
@@ -56,6 +66,11 @@ void reference_init(struct reference_keeper *keeper, const struct reference_opti
 // `uptime_s` comes from any clock that only goes forward.
 struct reference reference_update(struct reference_keeper *keeper,
 		const struct local_clock_state *state, utc_t now, double uptime_s);
+// The same where sources are measured (sync/discipline.h).
+struct reference reference_choose(struct reference_keeper *keeper,
+		const struct reference_upstream *upstream, utc_t now, double uptime_s);
+// Root distance, RFC 5905 section 11.2: half the root delay and the root dispersion.
+int64_t reference_distance_ns(const struct reference *reference);
 // The leading octets of a reply; version, mode, poll and root dispersion are left zero.
 void reference_write_head(
 		const struct reference *reference, int8_t precision, uint8_t head[NTP_HEAD_SIZE]);
