@@ -6,70 +6,51 @@
 
 #include "sync/association.h"
 #include "sync/reference.h"
+#include "sync/selection.h"
 #include "sync/servo.h"
+#include "sync/source.h"
 #include "sync/timeline.h"
 
-#define DISCIPLINE_SOURCES 128
-
-struct source_options {
-	struct association_options association;
-	bool prefer, trust, require, noselect;
-	uint32_t refid; // what our clients are told when it is selected: IPv4 address or hash of IPv6
-};
-
-// As in chrony.conf(5).
-struct selection_options {
-	double max_distance_s;
-	double max_jitter_s;
-	double reselect_distance_s;
-	double stratum_weight_s;
-	double combine_limit;
-	unsigned min_sources;
-	unsigned max_stratum;
-};
+#define DISCIPLINE_SOURCES    128
+#define DISCIPLINE_OWN_REFIDS 64
 
 struct discipline_options {
 	struct selection_options selection;
 	struct servo_options servo;
-	struct reference_options reference;     // local, orphan, maxclockerror
-	double initial_frequency, initial_skew; // of a drift file; skew 0: none
-	double precision_s;                     // of the clock
-	double max_serve_distance_s;            // maxservedistance: beyond it leap indicator 3
-	double after_step_s;                    // unsynchronised for so long after a step
-};
-
-// Of a source, as chrony shows it (`selectdata` letters; `sources`: * + - ? x ~).
-enum source_state {
-	SOURCE_SELECTED,       // *
-	SOURCE_COMBINED,       // +
-	SOURCE_NOT_COMBINED,   // - selectable, but not needed or too distant
-	SOURCE_FALSETICKER,    // x
-	SOURCE_JITTERY,        // ~ maxjitter
-	SOURCE_DISTANT,        // D maxdistance
-	SOURCE_UNREACHABLE,    // ? M: no or too few samples
-	SOURCE_NOSELECT,       // N
-	SOURCE_UNSYNCHRONISED, // s
-	SOURCE_WAITING,        // W, U, P, T, S, O: see selection.c
-};
-
-struct source_report {
-	enum source_state state;
-	uint8_t reach; // register of the last eight polls, newest in bit 0
-	int8_t poll;   // log2 s, now
-	uint8_t stratum;
-	enum ntp_leap leap;
-	struct sample last; // valid when `samples`
-	unsigned samples;
-	struct estimate estimate; // at the time of asking
-	int64_t root_distance_ns;
-	unsigned counters[ASSOCIATION_VERDICTS];
+	struct reference_options reference; // local, orphan, maxclockerror
+	// Of a drift file, in estimate's sense: by how much the clock has to be sped up; skew 0: none.
+	double initial_frequency, initial_skew;
+	double max_initial_skew;     // the frequency's deviation without a drift file; 0: 500e-6
+	double initial_wander;       // of the frequency, per sqrt(s); 0: 1e-8
+	double precision_s;          // of the clock
+	double max_serve_distance_s; // maxservedistance: beyond it leap indicator 3; 0: no limit
+	double after_step_s;         // unsynchronised for so long after a step
 };
 
 // What control/ performs, in this order: clock first, then packets and timers.
 struct discipline_command {
 	struct servo_command clock;
 	bool selection_changed; // worth a line in the log
-	int64_t wake_free_ns;   // when discipline_on_timer() is due
+	int64_t wake_free_ns;   // when discipline_on_timer() is due, INT64_MAX: not at all
+};
+
+// As in chronyc tracking.
+struct discipline_tracking {
+	bool synchronised; // something was selected, and is followed or held over
+	int selected;      // the source, -1: none now
+	uint32_t refid;
+	uint8_t stratum;
+	enum ntp_leap leap;
+	utc_t reference_time;
+	double current_correction_s; // UTC less the clock
+	double last_offset_s;        // found at the last update
+	double rms_offset_s;         // of these
+	double frequency;            // by which the clock is sped up, slews left out
+	double residual_frequency;   // what the last update found beyond
+	double skew;
+	double root_delay_s, root_dispersion_s;
+	double update_interval_s;
+	unsigned updates;
 };
 
 struct discipline;
@@ -78,6 +59,9 @@ struct discipline *discipline_open(const struct discipline_options *options, utc
 		double clock_frequency, uint64_t random);
 void discipline_close(struct discipline *discipline);
 const struct timeline *discipline_timeline(const struct discipline *discipline);
+// Addresses we serve at, as refids: whoever is synchronised to them is so to us.
+void discipline_set_own_refids(
+		struct discipline *discipline, const uint32_t *refids, unsigned count);
 
 // Returns the source's number, or -ENOSPC or -ENOMEM.
 int discipline_add(struct discipline *discipline, const struct source_options *options);
@@ -93,9 +77,11 @@ enum association_verdict discipline_on_reply(struct discipline *discipline, unsi
 		utc_t now, const uint8_t *packet, size_t length,
 		const struct association_stamp *received, struct association_action *action,
 		struct discipline_command *command);
+// Also once at the start, for a drift file's sake.
 void discipline_on_timer(
 		struct discipline *discipline, utc_t now, struct discipline_command *command);
-// The clock was stepped by somebody else or slept: nothing known of it holds any more.
+// The clock was stepped by somebody else or slept: nothing known of it holds any more. To be followed by
+// discipline_on_timer() and, for every source, discipline_on_start().
 void discipline_on_jump(struct discipline *discipline, utc_t before, int64_t jump_ns);
 // What became of `command->clock`: the clock showed `before` when it was done, and took `frequency`.
 void discipline_did(struct discipline *discipline, utc_t before, int64_t step_ns, double frequency);
@@ -105,3 +91,5 @@ void discipline_did(struct discipline *discipline, utc_t before, int64_t step_ns
 struct reference discipline_reference(struct discipline *discipline, utc_t now);
 void discipline_describe(const struct discipline *discipline, unsigned source, utc_t now,
 		struct source_report *report);
+void discipline_track(
+		struct discipline *discipline, utc_t now, struct discipline_tracking *tracking);

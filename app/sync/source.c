@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sync/source.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+// A poll of T lets the frequency walk by wander * T^1.5 / sqrt(3): while that is a hundredth of the link's
+// jitter, shorter polls gain little. Accuracy grows with T^0.6 all the same, so the share is small.
+#define POLL_SHARE 0.01
+
+int source_open(struct source *source, const struct source_options *options, uint64_t random)
+{
+	*source = (struct source){
+		.used = true,
+		.options = *options,
+		.association = calloc(1, association_size()),
+		.estimator = calloc(1, estimator_size()),
+	};
+	if (!source->association || !source->estimator) {
+		source_close(source);
+		return -ENOMEM;
+	}
+	association_init(source->association, &options->association, random);
+	return 0;
+}
+
+void source_close(struct source *source)
+{
+	free(source->association);
+	free(source->estimator);
+	*source = (struct source){ 0 };
+}
+
+void source_reset(struct source *source, const struct source_world *world, int64_t free_ns)
+{
+	estimator_init(source->estimator, &world->estimator);
+	bound_init(&source->bound, world->max_frequency, world->max_clock_error);
+	if (world->frequency_known) {
+		estimator_set_frequency(source->estimator, world->frequency, world->frequency_sd);
+		bound_set_frequency(&source->bound, free_ns, world->slowest, world->fastest);
+	}
+	source->samples = 0;
+	source->synchronised = source->heard = source->new_sample = source->agreed = false;
+	source->score = 1;
+	source->state = SOURCE_UNREACHABLE;
+	source->letter = 'M';
+}
+
+void source_note(struct source *source, enum association_verdict verdict)
+{
+	switch (verdict) {
+	case ASSOCIATION_SAMPLE:
+	case ASSOCIATION_NOT_SAMPLED:
+	case ASSOCIATION_DELAYED:
+		source->synchronised = true;
+		source->heard = true;
+		break;
+	case ASSOCIATION_UNSYNCHRONISED:
+		source->synchronised = false;
+		source->heard = true;
+		break;
+	case ASSOCIATION_KISS:
+	case ASSOCIATION_LOOP:
+		source->heard = true;
+		break;
+	default:
+		break;
+	}
+}
+
+// An estimator that was told too little doubt of the frequency at first may take for outliers what is
+// proof of another frequency.
+static void correct_estimator(struct source *source, int64_t free_ns)
+{
+	struct bound_interval proved = bound_at(&source->bound, free_ns);
+	struct estimate estimate;
+
+	if (!estimator_at(source->estimator, free_ns, &estimate))
+		return;
+	if (estimate.frequency < proved.slowest || estimate.frequency > proved.fastest)
+		estimator_set_frequency(source->estimator, (proved.slowest + proved.fastest) / 2,
+				(proved.fastest - proved.slowest) / 2);
+}
+
+static void tell_useful_poll(struct source *source, const struct estimate *estimate)
+{
+	double walked_s = POLL_SHARE * estimate->jitter_ns / NS_PER_S * sqrt(3);
+
+	if (estimate->wander > 0)
+		association_set_poll_hint(
+				source->association, pow(walked_s / estimate->wander, 2.0 / 3));
+}
+
+void source_add(struct source *source, const struct sample *sample)
+{
+	struct estimate estimate;
+
+	bound_add(&source->bound, sample);
+	correct_estimator(source, sample->free_ns);
+	estimator_add(source->estimator, sample);
+	source->delays_ns[source->samples % SOURCE_DELAYS] =
+			sample->root_delay_ns + sample->delay_ns;
+	source->samples++;
+	source->last = *sample;
+	source->new_sample = true;
+	if (!estimator_at(source->estimator, sample->free_ns, &estimate))
+		return;
+	bound_set_wander(&source->bound, estimate.wander);
+	tell_useful_poll(source, &estimate);
+}
+
+bool source_estimate(const struct source *source, int64_t free_ns, struct estimate *estimate)
+{
+	return source->samples && estimator_at(source->estimator, free_ns, estimate);
+}
+
+void source_candidate(const struct source *source, int64_t free_ns, struct candidate *candidate)
+{
+	struct estimate estimate = { 0 };
+	struct bound_interval proved = { 0 };
+
+	if (source_estimate(source, free_ns, &estimate))
+		proved = bound_at(&source->bound, free_ns);
+	*candidate = (struct candidate){
+		.noselect = !source->used || source->options.noselect,
+		.prefer = source->options.prefer,
+		.trust = source->options.trust,
+		.require = source->options.require,
+		.refid = source->options.refid,
+		.sampled = source->samples > 0,
+		.reachable = source->used && association_reach(source->association) != 0,
+		.synchronised = source->synchronised,
+		.agreed = source->agreed,
+		.new_sample = source->new_sample,
+		.stratum = source->last.stratum,
+		.jitter_ns = estimate.jitter_ns,
+		.low_ns = proved.low_ns,
+		.high_ns = proved.high_ns,
+		.offset_ns = estimate.offset_ns,
+		.offset_sd_ns = estimate.offset_sd_ns,
+		.score = source->score,
+	};
+}
+
+int64_t source_root_delay_ns(const struct source *source)
+{
+	int64_t least_ns = INT64_MAX;
+
+	for (unsigned i = 0; i < SOURCE_DELAYS && i < source->samples; i++)
+		if (source->delays_ns[i] < least_ns)
+			least_ns = source->delays_ns[i];
+	return source->samples ? least_ns : 0;
+}
