@@ -343,9 +343,11 @@ void discipline_on_start(struct discipline *discipline, unsigned source, utc_t n
 		struct association_action *action)
 {
 	int64_t free_ns = timeline_free_ns(&discipline->timeline, now);
+	struct source *who = &discipline->sources[source];
 
-	source_reset(&discipline->sources[source], &discipline->world, free_ns);
-	association_start(discipline->sources[source].association, free_ns, action);
+	if (who->samples == 0)
+		source_reset(who, &discipline->world, free_ns);
+	association_start(who->association, free_ns, action);
 }
 
 void discipline_on_poll(struct discipline *discipline, unsigned source, utc_t now, uint64_t random,

@@ -90,8 +90,13 @@ struct reference discipline_reference(struct discipline *discipline, utc_t now)
 
 	if (upstream.known)
 		upstream.claim = claim(discipline, now, free_ns);
-	if (discipline->followed.fresh)
+	if (discipline->followed.fresh) {
+		const struct source *source = &discipline->sources[discipline->selection.selected];
+
+		upstream.measured = true;
 		upstream.offset_ns = llround(correction_left_ns(discipline, free_ns));
+		upstream.distance_ns = bound_sample_radius_ns(&source->last);
+	}
 	return reference_choose(&discipline->keeper, &upstream, now,
 			(double)(free_ns - discipline->jumped_ns) / NS_PER_S);
 }

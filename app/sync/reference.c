@@ -11,6 +11,8 @@
 #define EARLIEST_BELIEVABLE ((utc_t){ 1577836800 * NS_PER_S })
 #define UNSYNCHRONISED_NS   NS_PER_S // root delay and dispersion, as chrony
 #define STRATUM_MOST        15
+#define LOCAL_TOLERANCE                                                                            \
+	0.01 // of its distance, that the clock may be off and yet decreed to be right
 
 static struct reference unsynchronised(utc_t now)
 {
@@ -83,14 +85,22 @@ static void notice_correction(
 	keeper->last_error_ns = state->max_error_ns;
 }
 
-static bool local_may_take_over(const struct reference_keeper *keeper, double uptime_s)
+// Where sources are measured now it is their distance that counts, not what the clock has yet to do: while
+// it is being put right, `local` would claim what we know better.
+static bool local_takes_over(const struct reference_keeper *keeper,
+		const struct reference_upstream *upstream, double distance_s, double uptime_s)
 {
 	const struct reference_local *options = &keeper->options.local;
+	double tolerance_ns = LOCAL_TOLERANCE * options->distance * NS_PER_S;
 	bool waited = keeper->synchronised_s >= 0
 			? uptime_s - keeper->synchronised_s >= options->waitsynced
 			: uptime_s - keeper->started_s >= options->waitunsynced;
 
-	return options->enabled && keeper->activated && waited;
+	if (!options->enabled || !keeper->activated || !waited || distance_s <= options->distance)
+		return false;
+	return !upstream->measured
+			|| ((double)upstream->distance_ns > options->distance * NS_PER_S
+					&& fabs((double)upstream->offset_ns) <= tolerance_ns);
 }
 
 static bool may_be_claimed(const struct reference_keeper *keeper, const struct reference *claim)
@@ -136,12 +146,8 @@ struct reference reference_choose(struct reference_keeper *keeper,
 	// A clock that was never set has no time to give.
 	if (upstream->unsettled || utc_diff_ns(now, EARLIEST_BELIEVABLE) < 0)
 		return unsynchronised(now);
-	if (distance_s > local_options->distance && local_may_take_over(keeper, uptime_s)) {
-		// While it is known to be wrong and being put right, `local` would say what we know better.
-		if (fabs((double)upstream->offset_ns) > local_options->distance * NS_PER_S)
-			return unsynchronised(now);
+	if (local_takes_over(keeper, upstream, distance_s, uptime_s))
 		return local(keeper, now);
-	}
 	if (!upstream->known || !may_be_claimed(keeper, &upstream->claim))
 		return unsynchronised(now);
 	struct reference claim = upstream->claim;

@@ -49,7 +49,9 @@ struct reference_options {
 struct reference_upstream {
 	bool unsettled;    // a step is under way, or the first answers are: nothing may be claimed
 	bool known;        // there is, or was, something: `claim` is valid and grows older
-	int64_t offset_ns; // UTC as measured less the clock, 0 when nothing measures it now
+	bool measured;     // by a source, of late: the next two are valid
+	int64_t offset_ns; // UTC as measured less the clock
+	int64_t distance_ns; // root distance when it was measured
 	struct reference claim;
 };
 

@@ -120,18 +120,12 @@ static inline int64_t world_server_time(
 }
 
 // The request goes, the answer comes; nothing else happens to this server meanwhile.
-static inline void world_exchange(
-		struct world *world, unsigned number, const struct association_action *request)
+static inline void world_answer(struct world *world, unsigned number,
+		struct association_action *action, struct discipline_command *command)
 {
 	struct world_server *server = &world->servers[number];
-	struct association_stamp stamp = world_stamp(world);
-	struct association_action action = { 0 };
-	struct discipline_command command;
 	uint8_t answer[NTP_HEADER_SIZE] = { 0 };
 
-	association_on_sent(discipline_association(world->discipline, number), &stamp);
-	if (server->silent)
-		return;
 	world->true_ns += world_delay(world, server);
 	ntp64_t time = utc_to_ntp64((utc_t){ world_server_time(world, server) });
 
@@ -141,15 +135,16 @@ static inline void world_exchange(
 	store_be32(answer + NTP_ROOT_DISPERSION, ns_to_ntp32(20000));
 	store_be32(answer + NTP_REFERENCE_ID, 0x47505300);
 	store_be64(answer + NTP_REFERENCE_TIME, time - (UINT64_C(8) << 32));
-	memcpy(answer + NTP_ORIGIN, request->packet + NTP_TRANSMIT, 8);
+	memcpy(answer + NTP_ORIGIN, action->packet + NTP_TRANSMIT, 8);
 	store_be64(answer + NTP_RECEIVE, time);
 	store_be64(answer + NTP_TRANSMIT, time + 4000);
 	world->true_ns += 1000 + world_delay(world, server);
-	stamp = world_stamp(world);
+	struct association_stamp stamp = world_stamp(world);
+
+	*action = (struct association_action){ 0 };
 	discipline_on_reply(world->discipline, number, world_clock(world), answer, sizeof(answer),
-			&stamp, &action, &command);
-	world_obey(world, &command);
-	server->wake_ns = world_true_of_free(world, action.wake_free_ns);
+			&stamp, action, command);
+	server->wake_ns = world_true_of_free(world, action->wake_free_ns);
 }
 
 static inline void world_start_server(struct world *world, unsigned number)
@@ -158,6 +153,20 @@ static inline void world_start_server(struct world *world, unsigned number)
 
 	discipline_on_start(world->discipline, number, world_clock(world), &action);
 	world->servers[number].wake_ns = world_true_of_free(world, action.wake_free_ns);
+}
+
+// Somebody else sets the clock, and it is noticed.
+static inline void world_jump(struct world *world, int64_t jump_ns)
+{
+	utc_t before = world_clock(world);
+	struct discipline_command command;
+
+	world_set(world, jump_ns, world->correction);
+	discipline_on_jump(world->discipline, before, jump_ns);
+	discipline_on_timer(world->discipline, world_clock(world), &command);
+	world_obey(world, &command);
+	for (unsigned i = 0; i < world->server_count; i++)
+		world_start_server(world, i);
 }
 
 static inline void world_poll(struct world *world, unsigned number)
@@ -169,8 +178,15 @@ static inline void world_poll(struct world *world, unsigned number)
 			random_next(&world->random), &action, &command);
 	world_obey(world, &command);
 	world->servers[number].wake_ns = world_true_of_free(world, action.wake_free_ns);
-	if (action.send_length)
-		world_exchange(world, number, &action);
+	if (!action.send_length)
+		return;
+	struct association_stamp stamp = world_stamp(world);
+
+	association_on_sent(discipline_association(world->discipline, number), &stamp);
+	if (world->servers[number].silent)
+		return;
+	world_answer(world, number, &action, &command);
+	world_obey(world, &command);
 }
 
 static inline void world_timer(struct world *world)

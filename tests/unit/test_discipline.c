@@ -101,10 +101,304 @@ static void one_source_is_followed(void **)
 	discipline_close(world.discipline);
 }
 
+// Two lie by half a second, each in its own way; three are honest, one of them far away.
+static void liars_among_a_majority_are_named(void **)
+{
+	struct world_server late = good, fast = good, far = good;
+	struct world world;
+
+	late.error_ns = -500 * MS;
+	fast.error_ns = 300 * MS;
+	fast.frequency = 2e-6;
+	far.delay_ns = 5 * MS;
+	far.jitter_ns = MS;
+	world_open(&world, &usual, 30 * SECOND, -20e-6, test_seed());
+	add(&world, &late);
+	add(&world, &good);
+	add(&world, &fast);
+	add(&world, &far);
+	add(&world, &good);
+	world_run(&world, 4000);
+	assert_int_equal(world.wrong, 0);
+	assert_true(world.claims > world.answers * 9 / 10);
+	assert_int_equal(letter(&world, 0), 'x');
+	assert_int_equal(letter(&world, 2), 'x');
+	assert_true(letter(&world, 1) == '*' || letter(&world, 4) == '*');
+	assert_int_equal(letter(&world, 3), 'D');
+	assert_in_range(llabs(world_error_ns(&world)), 0, 60 * US);
+	discipline_close(world.discipline);
+}
+
+static void without_a_majority_nobody_is_followed(void **)
+{
+	struct world world;
+
+	world_open(&world, &usual, 30 * SECOND, -20e-6, test_seed());
+	for (unsigned i = 0; i < 5; i++) {
+		struct world_server server = good;
+
+		server.error_ns = i < 2 ? 0 : i * 300 * MS;
+		add(&world, &server);
+	}
+	world_run(&world, 2000);
+	assert_int_equal(world.claims, 0);
+	assert_int_equal(world.steps, 0);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(letter(&world, i), 'x');
+	discipline_close(world.discipline);
+}
+
+static void silent_upstream_is_held_over_until_too_far(void **)
+{
+	struct discipline_options options = usual;
+	struct world world;
+
+	options.max_serve_distance_s = 0.02;
+	world_open(&world, &options, 0, 30e-6, test_seed());
+	add(&world, &good);
+	world_run(&world, 3000);
+	struct reference before = reference_of(&world);
+
+	world.servers[0].silent = true;
+	world_run(&world, 2000);
+	struct reference after = reference_of(&world);
+
+	assert_int_equal(letter(&world, 0), 'S');
+	assert_int_equal(after.stratum, before.stratum);
+	assert_int_equal(after.refid, before.refid);
+	assert_int_equal(after.root_delay_ns, before.root_delay_ns);
+	// At most one answer was on its way.
+	assert_in_range(utc_diff_ns(after.time, before.time), 0, 17 * SECOND);
+	// By maxclockerror at least, and little more.
+	assert_in_range(after.root_dispersion_ns - before.root_dispersion_ns, 1900 * US, 6 * MS);
+	world_run(&world, 20000);
+	assert_int_equal(reference_of(&world).leap, NTP_LEAP_UNSYNCHRONISED);
+	world.servers[0].silent = false;
+	world_run(&world, 60);
+	assert_int_equal(reference_of(&world).stratum, 2);
+	assert_int_equal(letter(&world, 0), '*');
+	assert_int_equal(world.wrong, 0);
+	discipline_close(world.discipline);
+}
+
+static void step_of_ours_is_followed_by_silence(void **)
+{
+	struct discipline_options options = usual;
+	struct world world;
+
+	options.after_step_s = 5;
+	world_open(&world, &options, -10 * SECOND, 0, test_seed());
+	add(&world, &good);
+	while (world.steps == 0)
+		world_run(&world, 0.1);
+	while (world.true_ns < world.last_step_ns + 4 * SECOND) {
+		world_run(&world, 0.1);
+		assert_int_equal(reference_of(&world).leap, NTP_LEAP_UNSYNCHRONISED);
+	}
+	world_run(&world, 2);
+	assert_int_equal(reference_of(&world).stratum, 2);
+	assert_int_equal(world.wrong, 0);
+	discipline_close(world.discipline);
+}
+
+// From the command to its deed the clock may be on either side.
+static void nothing_is_claimed_while_a_step_is_under_way(void **)
+{
+	struct discipline_command command = { 0 };
+	struct association_action action = { 0 };
+	struct world world;
+
+	world_open(&world, &usual, -10 * SECOND, 0, test_seed());
+	add(&world, &good);
+	struct association *association = discipline_association(world.discipline, 0);
+	struct association_stamp stamp;
+
+	world.true_ns = world.servers[0].wake_ns;
+	discipline_on_poll(world.discipline, 0, world_clock(&world), 1, &action, &command);
+	stamp = world_stamp(&world);
+	association_on_sent(association, &stamp);
+	world_answer(&world, 0, &action, &command);
+	assert_int_not_equal(command.clock.step_ns, 0);
+	assert_int_equal(reference_of(&world).leap, NTP_LEAP_UNSYNCHRONISED);
+	world_obey(&world, &command);
+	assert_int_equal(reference_of(&world).stratum, 2);
+	discipline_close(world.discipline);
+}
+
+static void jump_by_others_drops_all_that_was_known(void **)
+{
+	struct world world;
+
+	for (int sign = -1; sign <= 1; sign += 2) {
+		world_open(&world, &usual, 0, 30e-6, test_seed());
+		add(&world, &good);
+		add(&world, &good);
+		add(&world, &good);
+		world_run(&world, 1000);
+		unsigned wrong = world.wrong;
+
+		world_jump(&world, sign * 3600 * SECOND);
+		assert_int_equal(reference_of(&world).leap, NTP_LEAP_UNSYNCHRONISED);
+		world_run(&world, 20);
+		// Steps are used up or not, the claim is honest or not made.
+		assert_int_equal(world.wrong, wrong);
+		world_run(&world, 80000);
+		assert_int_equal(world.wrong, wrong);
+		assert_in_range(llabs(world_error_ns(&world)), 0, 100 * US);
+		assert_int_equal(reference_of(&world).stratum, 2);
+		discipline_close(world.discipline);
+	}
+}
+
+static void local_and_upstream_take_turns(void **)
+{
+	struct discipline_options options = usual;
+	struct world world;
+
+	options.reference.local = (struct reference_local){
+		.enabled = true,
+		.stratum = 10,
+		.distance = 0.01,
+	};
+	world_open(&world, &options, 50 * MS, 30e-6, test_seed());
+	world_run(&world, 1);
+	assert_int_equal(reference_of(&world).refid, REFID_LOCAL);
+	// Upstream appears and says that the clock is off by more than `distance`: it is slewed, and what is
+	// claimed meanwhile is how far off it still is.
+	unsigned wrong = world.wrong;
+
+	add(&world, &good);
+	world_run(&world, 0.05);
+	assert_int_equal(reference_of(&world).refid, 0x0a000001);
+	assert_true(reference_of(&world).root_dispersion_ns > 40 * MS);
+	world_run(&world, 3000);
+	assert_int_equal(reference_of(&world).refid, 0x0a000001);
+	assert_int_equal(world.wrong, wrong);
+	world.servers[0].silent = true;
+	world_run(&world, 20000);
+	assert_int_equal(reference_of(&world).refid, REFID_LOCAL);
+	assert_int_equal(reference_of(&world).stratum, 10);
+	// Wrong only in what `local` decrees to be true.
+	world.servers[0].silent = false;
+	world_run(&world, 100);
+	assert_int_equal(reference_of(&world).refid, 0x0a000001);
+	discipline_close(world.discipline);
+}
+
+static void drift_file_is_set_at_once_and_used(void **)
+{
+	struct discipline_options options = usual;
+	struct world world;
+
+	options.initial_frequency = -150e-6;
+	options.initial_skew = 1e-7;
+	world_open(&world, &options, 20 * MS, 150e-6, test_seed());
+	assert_true(fabs(timeline_frequency(discipline_timeline(world.discipline)) + 150e-6)
+			< 1e-12);
+	add(&world, &good);
+	world_run(&world, 8);
+	assert_in_range(llabs(world_error_ns(&world)), 0, 100 * US);
+	assert_int_equal(world.wrong, 0);
+	discipline_close(world.discipline);
+}
+
+static void nobody_can_be_synchronised_to_stratum_15(void **)
+{
+	struct world_server server = good;
+	struct world world;
+
+	server.stratum = 15;
+	world_open(&world, &usual, 20 * MS, 0, test_seed());
+	add(&world, &server);
+	world_run(&world, 100);
+	assert_int_equal(letter(&world, 0), '*');
+	assert_int_equal(world.claims, 0);
+	assert_int_equal(reference_of(&world).leap, NTP_LEAP_UNSYNCHRONISED);
+	discipline_close(world.discipline);
+}
+
+static void unreachable_witnesses_keep_a_liar_out(void **)
+{
+	struct world_server liar = good;
+	struct world world;
+
+	liar.error_ns = 20 * MS;
+	world_open(&world, &usual, 20 * MS, 10e-6, test_seed());
+	add(&world, &good);
+	add(&world, &good);
+	add(&world, &liar);
+	world_run(&world, 1000);
+	assert_int_equal(letter(&world, 2), 'x');
+	world.servers[0].silent = world.servers[1].silent = true;
+	world_run(&world, 3000);
+	assert_int_equal(letter(&world, 0), 'S');
+	assert_int_equal(letter(&world, 2), 'x');
+	assert_int_equal(world.wrong, 0);
+	assert_in_range(llabs(world_error_ns(&world)), 0, 500 * US);
+	discipline_close(world.discipline);
+}
+
+static void tracking_tells_what_was_done(void **)
+{
+	struct discipline_tracking tracking;
+	struct world world;
+
+	world_open(&world, &usual, 20 * MS, 40e-6, test_seed());
+	discipline_track(world.discipline, world_clock(&world), &tracking);
+	assert_false(tracking.synchronised);
+	assert_int_equal(tracking.selected, -1);
+	add(&world, &good);
+	world_run(&world, 2000);
+	discipline_track(world.discipline, world_clock(&world), &tracking);
+	assert_true(tracking.synchronised);
+	assert_int_equal(tracking.selected, 0);
+	assert_int_equal(tracking.stratum, 2);
+	assert_int_equal(tracking.refid, 0x0a000001);
+	assert_true(fabs(tracking.frequency + 40e-6) < 1e-6);
+	assert_true(fabs(tracking.update_interval_s - 16) < 2);
+	assert_true(fabs(tracking.current_correction_s * 1e9 + (double)world_error_ns(&world))
+			< 60e3);
+	assert_true(tracking.rms_offset_s > 0 && tracking.rms_offset_s < 1e-3);
+	assert_true(tracking.updates > 100);
+	discipline_close(world.discipline);
+}
+
+static void source_that_is_removed_is_forgotten(void **)
+{
+	struct world world;
+
+	world_open(&world, &usual, 20 * MS, 40e-6, test_seed());
+	unsigned first = add(&world, &good), second = add(&world, &good);
+
+	world_run(&world, 1000);
+	discipline_remove(world.discipline, first);
+	world.servers[first].wake_ns = INT64_MAX;
+	world_run(&world, 100);
+	assert_int_equal(letter(&world, second), '*');
+	assert_int_equal(reference_of(&world).refid, 0x0a000002);
+	assert_int_equal(add(&world, &good), first);
+	world_run(&world, 100);
+	assert_true(letter(&world, first) == '*' || letter(&world, first) == '+');
+	assert_int_equal(world.wrong, 0);
+	discipline_close(world.discipline);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_source_is_followed),
+		cmocka_unit_test(liars_among_a_majority_are_named),
+		cmocka_unit_test(without_a_majority_nobody_is_followed),
+		cmocka_unit_test(silent_upstream_is_held_over_until_too_far),
+		cmocka_unit_test(step_of_ours_is_followed_by_silence),
+		cmocka_unit_test(nothing_is_claimed_while_a_step_is_under_way),
+		cmocka_unit_test(jump_by_others_drops_all_that_was_known),
+		cmocka_unit_test(local_and_upstream_take_turns),
+		cmocka_unit_test(drift_file_is_set_at_once_and_used),
+		cmocka_unit_test(nobody_can_be_synchronised_to_stratum_15),
+		cmocka_unit_test(unreachable_witnesses_keep_a_liar_out),
+		cmocka_unit_test(tracking_tells_what_was_done),
+		cmocka_unit_test(source_that_is_removed_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
