@@ -6,7 +6,7 @@
 
 #define OLDEST_NS    (4096 * NS_PER_S) // proofs of the frequency; the few newest may be older
 #define OLDEST_COUNT 4
-#define SIGMAS       4    // of the wander
+#define SIGMAS       5    // of the wander: at 4, one claim in 10^7 was wrong at 1e-7 per sqrt(s)
 #define MISSED_MOST  1e-4 // a contradiction beyond is a step, which says nothing of frequency
 #define BROADEST_NS  INT64_C(0x3fff'ffff'ffff'ffff)
 
@@ -192,8 +192,7 @@ bool bound_add(struct bound *bound, const struct sample *sample)
 struct bound_interval bound_at(const struct bound *bound, int64_t free_ns)
 {
 	double elapsed_ns = fmax((double)(free_ns - bound->free_ns), 0);
-	// maxclockerror is in the slopes; a clock that wanders more goes further in longer times.
-	double walk = fmax(random_walk(bound, elapsed_ns) - bound->max_wander, 0);
+	double walk = random_walk(bound, elapsed_ns);
 	double slowest = bound->at.slowest - walk, fastest = bound->at.fastest + walk;
 
 	return (struct bound_interval){
