@@ -189,12 +189,11 @@ bool bound_add(struct bound *bound, const struct sample *sample)
 	return agrees;
 }
 
-struct bound_interval bound_at(const struct bound *bound, int64_t free_ns)
+static struct bound_interval carry(const struct bound *bound, double slowest, double fastest,
+		double elapsed_ns, double walk)
 {
-	double elapsed_ns = fmax((double)(free_ns - bound->free_ns), 0);
-	double walk = random_walk(bound, elapsed_ns);
-	double slowest = bound->at.slowest - walk, fastest = bound->at.fastest + walk;
-
+	slowest -= walk;
+	fastest += walk;
 	return (struct bound_interval){
 		.low_ns = bound->at.low_ns + grown(slowest, elapsed_ns, -1),
 		.high_ns = bound->at.high_ns + grown(fastest, elapsed_ns, 1),
@@ -202,4 +201,23 @@ struct bound_interval bound_at(const struct bound *bound, int64_t free_ns)
 		.slowest = slowest - walk / 2,
 		.fastest = fastest + walk / 2,
 	};
+}
+
+struct bound_interval bound_at(const struct bound *bound, int64_t free_ns)
+{
+	double elapsed_ns = fmax((double)(free_ns - bound->free_ns), 0);
+
+	return carry(bound, bound->at.slowest, bound->at.fastest, elapsed_ns,
+			random_walk(bound, elapsed_ns));
+}
+
+struct bound_interval bound_believed(
+		const struct bound *bound, int64_t free_ns, double slowest, double fastest)
+{
+	double elapsed_ns = fmax((double)(free_ns - bound->free_ns), 0);
+
+	if (slowest > bound->at.fastest || fastest < bound->at.slowest)
+		return bound_at(bound, free_ns);
+	return carry(bound, fmax(slowest, bound->at.slowest), fmin(fastest, bound->at.fastest),
+			elapsed_ns, random_walk(bound, elapsed_ns));
 }

@@ -164,17 +164,22 @@ static bool somebody_is_trusted(const struct candidate *candidates, unsigned cou
 	return false;
 }
 
-static bool vote(const struct candidate *candidates, unsigned count, struct region *region)
+// By the bounds as believed, or by what is proved.
+static bool vote(const struct candidate *candidates, unsigned count, bool proved,
+		struct region *region)
 {
 	struct edge edges[EDGES_MOST];
 	unsigned voters = 0;
 	bool trusted_only = somebody_is_trusted(candidates, count);
 
 	for (unsigned i = 0; i < count && voters < EDGES_MOST / 2; i++) {
-		if (!is_voter(&candidates[i]) || (trusted_only && !candidates[i].trust))
+		const struct candidate *one = &candidates[i];
+
+		if (!is_voter(one) || (trusted_only && !one->trust))
 			continue;
-		edges[2 * voters] = (struct edge){ candidates[i].low_ns, 1 };
-		edges[2 * voters + 1] = (struct edge){ candidates[i].high_ns, -1 };
+		edges[2 * voters] = (struct edge){ proved ? one->low_ns : one->vote_low_ns, 1 };
+		edges[2 * voters + 1] =
+				(struct edge){ proved ? one->high_ns : one->vote_high_ns, -1 };
 		voters++;
 	}
 	return voters && find_region(edges, voters, region);
@@ -193,8 +198,8 @@ static void name_falsetickers(
 			candidate->agreed = false;
 			continue;
 		}
-		candidate->agreed = region && candidate->low_ns <= region->deepest_high_ns
-				&& candidate->high_ns >= region->deepest_low_ns;
+		candidate->agreed = region && candidate->vote_low_ns <= region->deepest_high_ns
+				&& candidate->vote_high_ns >= region->deepest_low_ns;
 		if (!candidate->agreed && is_open(candidate))
 			mark(candidate, SOURCE_FALSETICKER,
 					trusted && !candidate->trust ? 'T' : 'x');
@@ -319,12 +324,14 @@ void selection_init(struct selection *selection, const struct selection_options 
 
 int selection_run(struct selection *selection, struct candidate *candidates, unsigned count)
 {
-	struct region region;
+	struct region region, proved;
 
 	for (unsigned i = 0; i < count; i++)
 		look_alone(selection, &candidates[i]);
 	sort_out_orphans(selection, candidates, count);
-	bool found = vote(candidates, count, &region);
+	// Where believed bounds meet, proved ones do: they are no narrower.
+	bool found = vote(candidates, count, true, &proved)
+			&& vote(candidates, count, false, &region);
 
 	name_falsetickers(candidates, count, found ? &region : NULL);
 	apply_policy(selection, candidates, count);
@@ -335,8 +342,8 @@ int selection_run(struct selection *selection, struct candidate *candidates, uns
 			candidates[i].score = 1;
 	selection->selected = chosen;
 	if (chosen >= 0) {
-		selection->low_ns = region.majority_low_ns;
-		selection->high_ns = region.majority_high_ns;
+		selection->low_ns = proved.majority_low_ns;
+		selection->high_ns = proved.majority_high_ns;
 		combine(selection, candidates, count);
 	}
 	return chosen;

@@ -45,8 +45,9 @@ struct candidate {
 	bool new_sample;   // scores move once a sample
 	uint8_t stratum;
 	double jitter_ns;
-	int64_t low_ns, high_ns; // its bound now, UTC less free time
-	int64_t offset_ns;       // what its estimator says
+	int64_t low_ns, high_ns;           // its bound now, UTC less free time
+	int64_t vote_low_ns, vote_high_ns; // and as believed: what is compared with others'
+	int64_t offset_ns;                 // what its estimator says
 	double offset_sd_ns;
 	// Decided; score is also kept by the caller until the next time.
 	double score;

@@ -8,6 +8,8 @@
 // A poll of T lets the frequency walk by wander * T^1.5 / sqrt(3): while that is a hundredth of the link's
 // jitter, shorter polls gain little. Accuracy grows with T^0.6 all the same, so the share is small.
 #define POLL_SHARE 0.01
+// While nothing is proved of the frequency, bounds grow so wide that they would agree with any liar's.
+#define FREQUENCY_SIGMAS 4
 
 int source_open(struct source *source, const struct source_options *options, uint64_t random)
 {
@@ -118,10 +120,15 @@ bool source_estimate(const struct source *source, int64_t free_ns, struct estima
 void source_candidate(const struct source *source, int64_t free_ns, struct candidate *candidate)
 {
 	struct estimate estimate = { 0 };
-	struct bound_interval proved = { 0 };
+	struct bound_interval proved = { 0 }, believed = { 0 };
 
-	if (source_estimate(source, free_ns, &estimate))
+	if (source_estimate(source, free_ns, &estimate)) {
+		double doubt = FREQUENCY_SIGMAS * estimate.frequency_sd + source->bound.max_wander;
+
 		proved = bound_at(&source->bound, free_ns);
+		believed = bound_believed(&source->bound, free_ns, estimate.frequency - doubt,
+				estimate.frequency + doubt);
+	}
 	*candidate = (struct candidate){
 		.noselect = !source->used || source->options.noselect,
 		.prefer = source->options.prefer,
@@ -137,6 +144,8 @@ void source_candidate(const struct source *source, int64_t free_ns, struct candi
 		.jitter_ns = estimate.jitter_ns,
 		.low_ns = proved.low_ns,
 		.high_ns = proved.high_ns,
+		.vote_low_ns = believed.low_ns,
+		.vote_high_ns = believed.high_ns,
 		.offset_ns = estimate.offset_ns,
 		.offset_sd_ns = estimate.offset_sd_ns,
 		.score = source->score,

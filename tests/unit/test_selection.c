@@ -30,6 +30,8 @@ static struct candidate from_to(int64_t low, int64_t high)
 		.jitter_ns = 1000,
 		.low_ns = low * MS,
 		.high_ns = high * MS,
+		.vote_low_ns = low * MS,
+		.vote_high_ns = high * MS,
 		.offset_ns = (low + high) * MS / 2,
 		.offset_sd_ns = 1000,
 		.score = 1,
@@ -179,6 +181,22 @@ static void truth_is_found_by_an_honest_majority(void **)
 		}
 		assert_true(2 * deepest > count);
 	}
+}
+
+// Of a clock whose frequency nobody knows yet anything is possible, and would be agreed on.
+static void belief_finds_the_liar_and_proof_is_claimed(void **)
+{
+	struct candidate candidates[] = { from_to(-1, 1), from_to(0, 2), from_to(100, 101) };
+	struct selection selection;
+
+	for (unsigned i = 0; i < 3; i++) {
+		candidates[i].low_ns -= 200 * MS;
+		candidates[i].high_ns += 200 * MS;
+	}
+	selection_init(&selection, &usual);
+	assert_int_equal(run(&selection, candidates, "*+x"), 0);
+	assert_int_equal(selection.low_ns, -200 * MS);
+	assert_int_equal(selection.high_ns, 202 * MS);
 }
 
 static void falseticker_is_never_combined(void **)
@@ -351,6 +369,7 @@ int main(void)
 		cmocka_unit_test(each_reason_has_its_letter),
 		cmocka_unit_test(majority_of_intervals_decides),
 		cmocka_unit_test(truth_is_found_by_an_honest_majority),
+		cmocka_unit_test(belief_finds_the_liar_and_proof_is_claimed),
 		cmocka_unit_test(falseticker_is_never_combined),
 		cmocka_unit_test(prefer_trust_require_and_minsources),
 		cmocka_unit_test(waiting_for_others_selects_nobody),
