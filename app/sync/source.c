@@ -5,9 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-// A poll of T lets the frequency walk by wander * T^1.5 / sqrt(3): while that is a hundredth of the link's
-// jitter, shorter polls gain little. Accuracy grows with T^0.6 all the same, so the share is small.
-#define POLL_SHARE 0.01
+// A poll of T lets the frequency walk by wander * T^1.5 / sqrt(3): how much of the link's jitter that may be.
+// The error goes with T^0.6, so there is no longest interval without a cost, and a server prefers short ones:
+// at 1e-9 per sqrt(s) 64 s for a jitter of 1 ms, 300 s for 10 ms.
+#define POLL_SHARE 0.0003
 // While nothing is proved of the frequency, bounds grow so wide that they would agree with any liar's.
 #define FREQUENCY_SIGMAS 4
 
