@@ -165,6 +165,94 @@ static void leap_is_announced_on_the_last_day_of_a_month_only(void **)
 	assert_unsynchronised(reference_update(&keeper, &state, DECEMBER_31, 1));
 }
 
+static struct reference_upstream upstream_at(int64_t distance_ns)
+{
+	return (struct reference_upstream){
+		.known = true,
+		.claim = {
+			.stratum = 3,
+			.refid = 0x0a000001,
+			.root_delay_ns = distance_ns,
+			.root_dispersion_ns = distance_ns - distance_ns / 2,
+			.root_dispersion_rate_ppb = 1000,
+			.time = NOVEMBER_23,
+			.as_of = NOVEMBER_23,
+		},
+	};
+}
+
+static void upstream_is_claimed_within_the_serving_distance(void **)
+{
+	struct reference_options options = { .max_serve_distance_ns = 100'000'000 };
+	struct reference_upstream upstream = upstream_at(100'000'000);
+	struct reference_keeper keeper;
+
+	reference_init(&keeper, &options);
+	struct reference reference = reference_choose(&keeper, &upstream, NOVEMBER_23, 1);
+
+	assert_int_equal(reference.stratum, 3);
+	assert_int_equal(reference.refid, 0x0a000001);
+	assert_int_equal(reference_distance_ns(&reference), 100'000'000);
+	upstream.claim.root_dispersion_ns++;
+	assert_unsynchronised(reference_choose(&keeper, &upstream, NOVEMBER_23, 2));
+	upstream.claim.root_dispersion_ns--;
+	upstream.unsettled = true;
+	assert_unsynchronised(reference_choose(&keeper, &upstream, NOVEMBER_23, 3));
+	upstream.unsettled = false;
+	upstream.claim.stratum = 16;
+	assert_unsynchronised(reference_choose(&keeper, &upstream, NOVEMBER_23, 4));
+	upstream.claim.stratum = 15;
+	assert_int_equal(reference_choose(&keeper, &upstream, NOVEMBER_23, 5).stratum, 15);
+	assert_unsynchronised(reference_choose(&keeper, &upstream, AT(1577836799), 6));
+	upstream.known = false;
+	assert_unsynchronised(reference_choose(&keeper, &upstream, NOVEMBER_23, 7));
+}
+
+static void upstreams_leap_is_announced_on_the_last_day_only(void **)
+{
+	struct reference_options options = { 0 };
+	struct reference_upstream upstream = upstream_at(1000);
+	struct reference_keeper keeper;
+
+	reference_init(&keeper, &options);
+	upstream.claim.leap = NTP_LEAP_INSERT;
+	assert_int_equal(reference_choose(&keeper, &upstream, NOVEMBER_23, 1).leap, NTP_LEAP_NONE);
+	assert_int_equal(
+			reference_choose(&keeper, &upstream, DECEMBER_31, 2).leap, NTP_LEAP_INSERT);
+}
+
+// What is claimed with local at 10, at 1 s, of an upstream.
+static uint32_t refid_beside_local(const struct reference_upstream *upstream)
+{
+	struct reference_keeper keeper;
+
+	reference_init(&keeper, &local_10);
+	keeper.options.max_serve_distance_ns = 2 * NS_PER_S;
+	return reference_choose(&keeper, upstream, NOVEMBER_23, 1).refid;
+}
+
+static void local_does_not_claim_what_is_being_put_right(void **)
+{
+	struct reference_upstream upstream = upstream_at(1'100'000'000);
+
+	// Lost, and too far by now.
+	assert_int_equal(refid_beside_local(&upstream), REFID_LOCAL);
+	// Measured and near, only the clock is far.
+	upstream.measured = true;
+	upstream.offset_ns = -1'090'000'000;
+	upstream.distance_ns = 10'000'000;
+	assert_int_equal(refid_beside_local(&upstream), 0x0a000001);
+	upstream.claim.root_dispersion_ns = 3 * NS_PER_S;
+	assert_int_equal(refid_beside_local(&upstream), 0);
+	// Measured, but itself too far to be of use: local's turn, if the clock is about right.
+	upstream.distance_ns = 1'100'000'000;
+	assert_int_equal(refid_beside_local(&upstream), 0);
+	upstream.offset_ns = 9'000'000;
+	assert_int_equal(refid_beside_local(&upstream), REFID_LOCAL);
+	upstream.unsettled = true;
+	assert_int_equal(refid_beside_local(&upstream), 0);
+}
+
 static void head_is_in_wire_order(void **)
 {
 	struct reference reference = {
@@ -200,6 +288,9 @@ int main(void)
 		cmocka_unit_test(local_with_activate_waits_to_have_been_near_once),
 		cmocka_unit_test(local_waits_as_long_as_it_is_told),
 		cmocka_unit_test(leap_is_announced_on_the_last_day_of_a_month_only),
+		cmocka_unit_test(upstream_is_claimed_within_the_serving_distance),
+		cmocka_unit_test(upstreams_leap_is_announced_on_the_last_day_only),
+		cmocka_unit_test(local_does_not_claim_what_is_being_put_right),
 		cmocka_unit_test(head_is_in_wire_order),
 	};
 
