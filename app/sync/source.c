@@ -131,7 +131,7 @@ void source_candidate(const struct source *source, int64_t free_ns, struct candi
 				estimate.frequency + doubt);
 	}
 	*candidate = (struct candidate){
-		.noselect = !source->used || source->options.noselect,
+		.noselect = source->options.noselect,
 		.prefer = source->options.prefer,
 		.trust = source->options.trust,
 		.require = source->options.require,

@@ -209,7 +209,7 @@ static inline void world_watch(struct world *world, const struct reference *refe
 	if (reference->leap == NTP_LEAP_UNSYNCHRONISED)
 		return;
 	world->claims++;
-	world->wrong += error_ns > claimed_ns;
+	world->wrong += error_ns > claimed_ns || reference->root_dispersion_ns < 0;
 	if (error_ns > world->worst_ns)
 		world->worst_ns = error_ns;
 }

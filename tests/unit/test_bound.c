@@ -188,6 +188,92 @@ static void wrong_word_of_the_frequency_is_not_believed_for_long(void **)
 	assert_true(at.slowest <= 0 && at.fastest >= 0);
 }
 
+// Samples of `frequency`, a good link's, `poll_s` apart.
+static int64_t feed(
+		struct bound *bound, double *offset_ns, double frequency, double poll_s, int count)
+{
+	double seconds = (double)bound->free_ns / NS_PER_S;
+
+	for (int i = 0; i < count; i++) {
+		seconds += poll_s;
+		*offset_ns += frequency * poll_s * NS_PER_S;
+		struct sample sample = sample_at(seconds, *offset_ns, 10 * US, 10 * US);
+
+		bound_add(bound, &sample);
+	}
+	return bound->free_ns;
+}
+
+static void frequency_that_changes_is_found_again(void **)
+{
+	double offset_ns = 0;
+	struct bound bound;
+
+	bound_init(&bound, 0.1, 1e-6);
+	feed(&bound, &offset_ns, 1e-5, 16, 200);
+	// By little more than maxclockerror: old proofs and new ones leave nearly nothing, which is too little.
+	feed(&bound, &offset_ns, 1.17e-5, 16, 20);
+	struct bound_interval at = bound_at(&bound, bound.free_ns);
+
+	assert_true(at.fastest - at.slowest >= 2e-6);
+	assert_true(at.slowest < 1.17e-5 && at.fastest > 1.17e-5);
+	// By much more: contradicted once or twice, then the old proofs are given up.
+	feed(&bound, &offset_ns, 5e-5, 16, 20);
+	assert_in_range(bound.conflicts, 1, 2);
+	at = bound_at(&bound, bound.free_ns);
+	assert_true(at.slowest < 5e-5 && at.fastest > 5e-5);
+	assert_true(at.fastest - at.slowest < 4e-6);
+}
+
+static void wander_widens_what_is_to_come(void **)
+{
+	double offset_ns = 0;
+	struct bound calm, restless;
+
+	bound_init(&calm, 0.1, 1e-6);
+	feed(&calm, &offset_ns, 0, 16, 200);
+	restless = calm;
+	bound_set_wander(&restless, 1e-7);
+	int64_t later_ns = calm.free_ns + 100 * NS_PER_S;
+	int64_t more_ns = bound_at(&restless, later_ns).high_ns - bound_at(&calm, later_ns).high_ns;
+
+	// 100 s of 1e-7 per sqrt(s) are 58 us, one deviation.
+	assert_in_range(more_ns, 4 * 58 * US, 6 * 58 * US);
+}
+
+static void wrong_word_that_nothing_contradicts_expires(void **)
+{
+	struct bound bound;
+
+	bound_init(&bound, 0.1, 1e-6);
+	bound_set_frequency(&bound, 0, 5e-6, 6e-6);
+	for (int i = 0; i < 6; i++) {
+		struct sample sample = sample_at(1024 * i, 0, 50 * MS, 50 * MS);
+
+		assert_true(bound_add(&bound, &sample));
+	}
+	assert_true(bound_at(&bound, bound.free_ns).slowest < 0);
+}
+
+static void belief_narrows_unless_it_contradicts_proof(void **)
+{
+	double offset_ns = 0;
+	struct bound bound;
+
+	bound_init(&bound, 0.1, 1e-6);
+	feed(&bound, &offset_ns, 0, 16, 50);
+	int64_t later_ns = bound.free_ns + 1000 * NS_PER_S;
+	struct bound_interval proved = bound_at(&bound, later_ns);
+	struct bound_interval believed = bound_believed(&bound, later_ns, -1e-7, 2e-7);
+
+	assert_in_range(proved.high_ns, 1000 * US, 1300 * US);
+	assert_in_range(believed.high_ns, 200 * US, 220 * US);
+	assert_in_range(-believed.low_ns, 100 * US, 120 * US);
+	believed = bound_believed(&bound, later_ns, 1e-4, 2e-4);
+	assert_int_equal(believed.low_ns, proved.low_ns);
+	assert_int_equal(believed.high_ns, proved.high_ns);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +283,10 @@ int main(void)
 		cmocka_unit_test(bound_is_narrow_all_the_same),
 		cmocka_unit_test(contradiction_begins_anew_and_is_told),
 		cmocka_unit_test(wrong_word_of_the_frequency_is_not_believed_for_long),
+		cmocka_unit_test(frequency_that_changes_is_found_again),
+		cmocka_unit_test(wander_widens_what_is_to_come),
+		cmocka_unit_test(wrong_word_that_nothing_contradicts_expires),
+		cmocka_unit_test(belief_narrows_unless_it_contradicts_proof),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

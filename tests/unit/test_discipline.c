@@ -137,7 +137,7 @@ static void without_a_majority_nobody_is_followed(void **)
 	for (unsigned i = 0; i < 5; i++) {
 		struct world_server server = good;
 
-		server.error_ns = i < 2 ? 0 : i * 300 * MS;
+		server.error_ns = i < 2 ? 0 : i * 100 * MS;
 		add(&world, &server);
 	}
 	world_run(&world, 2000);
@@ -208,7 +208,7 @@ static void nothing_is_claimed_while_a_step_is_under_way(void **)
 	struct association_action action = { 0 };
 	struct world world;
 
-	world_open(&world, &usual, -10 * SECOND, 0, test_seed());
+	world_open(&world, &usual, -500 * MS, 0, test_seed());
 	add(&world, &good);
 	struct association *association = discipline_association(world.discipline, 0);
 	struct association_stamp stamp;
@@ -383,6 +383,73 @@ static void source_that_is_removed_is_forgotten(void **)
 	discipline_close(world.discipline);
 }
 
+// Between two looks of control workers go on with the rate they were given: it is the clock's course that
+// counts, not only what is unknown of it.
+static void growth_counts_the_clocks_own_course(void **)
+{
+	for (int sign = -1; sign <= 1; sign += 2) {
+		struct discipline_options options = usual;
+		struct world world;
+
+		options.servo.max_update_skew = -1; // the frequency is never corrected
+		world_open(&world, &options, 0, sign * 50e-6, test_seed());
+		add(&world, &good);
+		world_run(&world, 3000);
+		// Late between two polls, the clock is far on one side and leaves it further behind.
+		int64_t most_ppb = 0, furthest_ns = 0;
+
+		for (int i = 0; i < 64; i++) {
+			struct reference reference = reference_of(&world);
+
+			if (llabs(world_error_ns(&world)) > furthest_ns) {
+				furthest_ns = llabs(world_error_ns(&world));
+				most_ppb = reference.root_dispersion_rate_ppb;
+			}
+			world_run(&world, 0.25);
+		}
+		assert_in_range(most_ppb, 49'000, 60'000);
+		assert_int_equal(world.wrong, 0);
+		discipline_close(world.discipline);
+	}
+}
+
+// Each round trip is long by another way's fault: together they prove more than the shortest does.
+static void spiky_link_is_claimed_for_less_than_its_delay(void **)
+{
+	struct world_server server = good;
+	struct world world;
+	bool less = false;
+
+	server.delay_ns = 20 * US;
+	server.jitter_ns = 20 * MS;
+	world_open(&world, &usual, 0, 10e-6, test_seed());
+	add(&world, &server);
+	world_run(&world, 100);
+	for (int i = 0; i < 300; i++) {
+		struct source_report report;
+
+		world_run(&world, 16);
+		discipline_describe(world.discipline, 0, world_clock(&world), &report);
+		less |= reference_of(&world).root_delay_ns < report.last.delay_ns / 4;
+		assert_true(reference_of(&world).root_dispersion_ns >= 0);
+	}
+	assert_true(less);
+	assert_int_equal(world.wrong, 0);
+	discipline_close(world.discipline);
+}
+
+static void clock_that_is_off_by_a_twentieth_is_caught(void **)
+{
+	struct world world;
+
+	world_open(&world, &usual, 0, 0.05, test_seed());
+	add(&world, &good);
+	world_run(&world, 200);
+	assert_in_range(llabs(world_error_ns(&world)), 0, 500 * US);
+	assert_int_equal(world.wrong, 0);
+	discipline_close(world.discipline);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +466,9 @@ int main(void)
 		cmocka_unit_test(unreachable_witnesses_keep_a_liar_out),
 		cmocka_unit_test(tracking_tells_what_was_done),
 		cmocka_unit_test(source_that_is_removed_is_forgotten),
+		cmocka_unit_test(growth_counts_the_clocks_own_course),
+		cmocka_unit_test(spiky_link_is_claimed_for_less_than_its_delay),
+		cmocka_unit_test(clock_that_is_off_by_a_twentieth_is_caught),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -287,6 +287,10 @@ static void witness_has_a_voice_and_cannot_be_selected(void **)
 	candidates[1].reachable = true;
 	assert_int_equal(run(&selection, candidates, "S*S"), 1);
 	assert_int_equal(selection.low_ns, 0);
+	struct candidate alone[] = { from_to(-1, 1), from_to(8, 9) };
+
+	alone[1].reachable = false;
+	assert_int_equal(run_usual(alone, "*S"), 0);
 }
 
 static void nearest_is_selected_and_kept_while_others_are_little_nearer(void **)
