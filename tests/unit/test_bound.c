@@ -225,6 +225,25 @@ static void frequency_that_changes_is_found_again(void **)
 	assert_true(at.fastest - at.slowest < 4e-6);
 }
 
+// A machine that warms up: never contradicted, but old means say less and less of now.
+static void frequency_that_drifts_is_followed(void **)
+{
+	double offset_ns = 0, frequency = 1e-5;
+	struct bound bound;
+
+	bound_init(&bound, 0.1, 1e-6);
+	for (int i = 0; i < 400; i++) {
+		frequency += 16 * 3e-9;
+		feed(&bound, &offset_ns, frequency, 16, 1);
+		if (i < 10)
+			continue;
+		struct bound_interval at = bound_at(&bound, bound.free_ns);
+
+		assert_true(at.slowest < frequency && at.fastest > frequency);
+	}
+	assert_int_equal(bound.conflicts, 0);
+}
+
 static void wander_widens_what_is_to_come(void **)
 {
 	double offset_ns = 0;
@@ -284,6 +303,7 @@ int main(void)
 		cmocka_unit_test(contradiction_begins_anew_and_is_told),
 		cmocka_unit_test(wrong_word_of_the_frequency_is_not_believed_for_long),
 		cmocka_unit_test(frequency_that_changes_is_found_again),
+		cmocka_unit_test(frequency_that_drifts_is_followed),
 		cmocka_unit_test(wander_widens_what_is_to_come),
 		cmocka_unit_test(wrong_word_that_nothing_contradicts_expires),
 		cmocka_unit_test(belief_narrows_unless_it_contradicts_proof),
