@@ -6,6 +6,7 @@
 
 #define OLDEST_NS    (4096 * NS_PER_S) // proofs of the frequency; the few newest may be older
 #define OLDEST_COUNT 4
+#define STEADY_NS    (1024 * NS_PER_S) // in so long the frequency gains no more than maxclockerror
 #define SIGMAS       5    // of the wander: at 4, one claim in 10^7 was wrong at 1e-7 per sqrt(s)
 #define MISSED_MOST  1e-4 // a contradiction beyond is a step, which says nothing of frequency
 #define BROADEST_NS  INT64_C(0x3fff'ffff'ffff'ffff)
@@ -101,7 +102,8 @@ static unsigned narrow(const struct bound *bound, double *slowest, double *faste
 	for (unsigned i = bound->anchor_count; i-- > 0;) {
 		const struct bound_anchor *anchor = &bound->anchors[i];
 		double elapsed_ns = (double)(bound->free_ns - anchor->free_ns);
-		double doubt = fmax(bound->max_wander, random_walk(bound, elapsed_ns));
+		double doubt = fmax(bound->max_wander * fmax(elapsed_ns / STEADY_NS, 1),
+				random_walk(bound, elapsed_ns));
 		double low = (double)(bound->at.low_ns - anchor->high_ns) / elapsed_ns - doubt;
 		double high = (double)(bound->at.high_ns - anchor->low_ns) / elapsed_ns + doubt;
 

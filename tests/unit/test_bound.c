@@ -140,7 +140,7 @@ static void bound_is_narrow_all_the_same(void **)
 
 	assert_in_range(at.high_ns - at.low_ns, 200 * US, 500 * US);
 	assert_true(at.fastest - at.slowest >= 2e-6);
-	assert_true(at.fastest - at.slowest <= 2.5e-6);
+	assert_true(at.fastest - at.slowest <= 3.5e-6);
 }
 
 static void contradiction_begins_anew_and_is_told(void **)
@@ -233,7 +233,7 @@ static void frequency_that_drifts_is_followed(void **)
 
 	bound_init(&bound, 0.1, 1e-6);
 	for (int i = 0; i < 400; i++) {
-		frequency += 16 * 3e-9;
+		frequency += 16 * 1.5e-9; // maxclockerror in 11 minutes
 		feed(&bound, &offset_ns, frequency, 16, 1);
 		if (i < 10)
 			continue;
