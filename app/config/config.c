@@ -12,6 +12,26 @@
 #define NTP_PORT        123
 #define PRIORITY_MAX    99 // of SCHED_FIFO; chrony's directive goes to 100
 
+static const struct config_upstream upstream_defaults = {
+	.refresh = 14 * 24 * 3600,
+	.maxdistance = 3.0,
+	.maxjitter = 1.0,
+	.reselectdist = 1e-4,
+	.stratumweight = 1e-3,
+	.combinelimit = 3.0,
+	.minsources = 1,
+	.maxstratum = 15,
+	.corrtimeratio = 3.0,
+	.maxdrift_ppm = 500'000,
+	.maxslewrate_ppm = 1e6 / 12,
+	.maxupdateskew_ppm = 1000,
+	.maxservedistance = 1.0,
+	.afterstep = 0.1,
+	.driftfile.interval = 3600,
+	.logbanner = 32,
+	.logchange = 1.0,
+};
+
 struct config *config_new(void)
 {
 	struct config *config = calloc(1, sizeof(*config));
@@ -20,6 +40,7 @@ struct config *config_new(void)
 		return NULL;
 	config->cores.control = -1;
 	config->follow_stratum = CONFIG_FOLLOW_STRATUM;
+	config->upstream = upstream_defaults;
 	config->maxclockerror_ppm = 1.0;
 	config->port = NTP_PORT;
 	config->pidfile = strdup(DEFAULT_PIDFILE);
@@ -28,6 +49,19 @@ struct config *config_new(void)
 		return NULL;
 	}
 	return config;
+}
+
+static void upstream_free(const struct config_upstream *upstream)
+{
+	for (unsigned i = 0; i < upstream->source_count; i++) {
+		free(upstream->sources[i].host);
+		free(upstream->sources[i].where);
+	}
+	free(upstream->sources);
+	free(upstream->bindacqdevice);
+	free(upstream->driftfile.path);
+	free(upstream->dumpdir);
+	free(upstream->logdir);
 }
 
 void config_free(struct config *config)
@@ -42,6 +76,7 @@ void config_free(struct config *config)
 		free(config->access[i].host);
 		free(config->access[i].where);
 	}
+	upstream_free(&config->upstream);
 	free(config->ratelimit.where);
 	free(config->serves);
 	free(config->access);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/address.h"
+#include "config/upstream.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -91,7 +92,8 @@ struct config {
 	enum config_clock clock;
 	unsigned follow_stratum; // clock follow [stratum N]
 	struct config_local local;
-	struct config_access *access; // in the order written: later rules override earlier ones
+	struct config_upstream upstream; // sources, discipline of the clock, logs and other files
+	struct config_access *access;    // in the order written: later rules override earlier ones
 	unsigned access_count;
 	struct config_ratelimit ratelimit;
 	uint64_t clientloglimit; // octets for all workers' clients, 0: so many a worker as is usual

@@ -18,6 +18,14 @@ int clock_read(struct statement *statement);
 int local_read(struct statement *statement);
 int tempcomp_read(struct statement *statement);
 
+// directives_discipline.c
+int bindacqaddress_read(struct statement *statement);
+int driftfile_read(struct statement *statement);
+int log_read(struct statement *statement);
+int makestep_read(struct statement *statement);
+int maxchange_read(struct statement *statement);
+int rtcsync_read(struct statement *statement);
+
 // directives_serve.c
 int serve_read(struct statement *statement);
 int cores_read(struct statement *statement);

@@ -16,10 +16,9 @@ extern const struct value_type type_integer;
 extern const struct value_type type_real;
 extern const struct value_type type_seconds; // and other numbers from 0 up
 
-extern const struct option options_driftfile[];
 extern const struct option options_hwtimestamp[];
 extern const struct option options_ratelimit[];         // of struct config_ratelimit
 extern const struct option options_service_ratelimit[]; // cmdratelimit, ntsratelimit
 extern const struct option options_refclock[];
 extern const struct option options_smoothtime[];
-extern const struct option options_source[]; // server, pool, peer
+extern const struct option options_source[]; // of struct config_source

@@ -269,6 +269,11 @@ static int open_all(struct server *server, char *problem, size_t size)
 	struct policy *policy;
 	int error = supported_check(config, problem, size);
 
+	if (!error && supported_is_client(config)) {
+		error = -ENOTSUP;
+		snprintf(problem, size,
+				"no `serve` line to serve by, and following servers has no effect yet");
+	}
 	if (error)
 		return error;
 	policy = policy_build(config, server->options.family, problem, size);

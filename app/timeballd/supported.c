@@ -18,16 +18,23 @@ static const char *why_not_serve(const struct config_serve *serve)
 	return NULL;
 }
 
+bool supported_is_client(const struct config *config)
+{
+	return (config->serve_count == 0 || config->port == 0) && config->upstream.source_count > 0;
+}
+
 int supported_check(const struct config *config, char *problem, size_t size)
 {
 	const char *why = NULL;
 
+	if (supported_is_client(config))
+		return 0;
 	if (config->serve_count == 0)
-		why = "no `serve` line: nothing to serve, and following upstream servers has no effect yet";
+		why = "no `serve` line and no `server` or `pool`: nothing to serve, and nobody to follow";
 	else if (config->serve_count > SUPPORTED_PORTS)
 		why = "more than 16 `serve` lines";
 	else if (config->port == 0)
-		why = "`port 0` asks not to serve, and following upstream servers has no effect yet";
+		why = "`port 0` asks not to serve, and no `server` or `pool` line says whom to follow";
 	for (unsigned i = 0; i < config->serve_count && !why; i++)
 		why = why_not_serve(&config->serves[i]);
 	if (!why)

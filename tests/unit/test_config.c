@@ -350,7 +350,9 @@ static void the_how_to_is_accepted(void **)
 	assert_true(config->local.enabled);
 	assert_int_equal(config->local.stratum, 10);
 	assert_int_equal(config->access_count, 1);
-	assert_int_equal(config->notice_count, 5);
+	assert_int_equal(config->upstream.source_count, 1);
+	assert_int_equal(config->upstream.makestep.limit, 3);
+	assert_int_equal(config->notice_count, 2);
 	config_free(config);
 }
 

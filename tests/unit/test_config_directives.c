@@ -11,6 +11,7 @@ static const struct {
 	const char *good, *bad;
 } directive_examples[] = {
 	{ "acquisitionport 1123", "acquisitionport 65536" },
+	{ "afterstep 0.5", "afterstep -1" },
 	{ "allow 192.168.1.0/24", "allow 192.168.1.0/33" },
 	{ "authselectmode require", "authselectmode always" },
 	{ "bindacqaddress 192.168.1.1", "bindacqaddress eth0" },
@@ -54,20 +55,21 @@ static const struct {
 	{ "linux_hz 100", NULL },
 	{ "local stratum 10 orphan distance 0.1 activate 0.5", "local stratum 16" },
 	{ "lock_all", "lock_all yes" },
-	{ "log measurements statistics tracking rawmeasurements", "log everything" },
+	{ "log measurements statistics tracking selection", "log everything" },
 	{ "logbanner 32", "logbanner" },
 	{ "logchange 0.1", "logchange x" },
 	{ "logdir /var/log/chrony", "logdir" },
 	{ "mailonchange root@localhost 0.5", "mailonchange root@localhost" },
-	{ "makestep 0.1 -1", "makestep 0.1" },
+	{ "makestep 0.1 -1", "makestep 0.1 x" },
 	{ "manual", "manual 1" },
-	{ "maxchange 1000 1 2", "maxchange 1000 1" },
+	{ "maxchange 1000 1 2", "maxchange 1000 1 x" },
 	{ "maxclockerror 1.5", "maxclockerror -1" },
 	{ "maxdistance 1.0", "maxdistance" },
 	{ "maxdrift 500", "maxdrift 1 2" },
 	{ "maxjitter 0.1", "maxjitter x" },
 	{ "maxntsconnections 1000", "maxntsconnections 1.5" },
 	{ "maxsamples 16", "maxsamples x" },
+	{ "maxservedistance 0.5", "maxservedistance x" },
 	{ "maxslewrate 1000", "maxslewrate -1" },
 	{ "maxstratum 3", "maxstratum x" },
 	{ "maxtxbuffers 8", "maxtxbuffers" },
@@ -110,7 +112,7 @@ static const struct {
 	{ "rtcsync", "rtcsync 1" },
 	{ "sched_priority 50", "sched_priority 101" },
 	{ "serve net_tap0 address 198.18.123.1/24", "serve net_tap0" },
-	{ "server foo.example.net minpoll 4 maxpoll 6 key 25 nts prefer", "server foo minpoll -8" },
+	{ "server foo.example.net minpoll 4 maxpoll 6 iburst prefer", "server foo minpoll -8" },
 	{ "smoothtime 400 0.001024 leaponly", "smoothtime 400" },
 	{ "sourcedir /etc/chrony/sources.d", "sourcedir" },
 	{ "stratumweight 0", "stratumweight x" },
@@ -167,11 +169,24 @@ static void notices_name_the_place_and_say_why(void **)
 	static const struct {
 		const char *line, *notice; // NULL: none
 	} rows[] = {
-		{ "driftfile /a", "command line:1: driftfile: accepted, has no effect yet" },
+		{ "keyfile /a", "command line:1: keyfile: accepted, has no effect yet" },
 		{ "USER root", "command line:1: user: accepted, has no effect yet" },
-		{ "server a iburst",
-				"command line:1: server: accepted, upstream sources have no effect yet" },
-		{ "pool a", "command line:1: pool: accepted, upstream sources have no effect yet" },
+		{ "server a iburst", NULL },
+		{ "server a key 1",
+				"command line:1: server a: key: accepted, has no effect yet: "
+				"without authentication it is never selected" },
+		{ "pool a NTS",
+				"command line:1: pool a: nts: accepted, has no effect yet: "
+				"without authentication it is never selected" },
+		{ "server a minsamples 8",
+				"command line:1: server a: minsamples: accepted, ignored: "
+				"the estimate has no window of samples to bound" },
+		{ "server a extfield F323",
+				"command line:1: server a: extfield: accepted, has no effect yet" },
+		{ "maxsamples 8",
+				"command line:1: maxsamples: accepted, ignored: "
+				"the estimate has no window of samples to bound" },
+		{ "log tracking rtc", "command line:1: log rtc: accepted, has no effect yet" },
 		{ "server 127.127.1.1 prefer",
 				"command line:1: server 127.127.1.1: accepted, ignored: "
 				"the local clock is served by \"local\"" },
@@ -181,14 +196,14 @@ static void notices_name_the_place_and_say_why(void **)
 		{ "server 127.127.20.0",
 				"command line:1: server 127.127.20.0: accepted, ignored: "
 				"reference clocks are given by \"refclock\"" },
-		{ "server 127.128.1.1",
-				"command line:1: server: accepted, upstream sources have no effect yet" },
+		{ "server 127.128.1.1", NULL },
 		{ "rtcfile /a",
 				"command line:1: rtcfile: accepted, ignored: "
 				"the kernel keeps the real-time clock (rtcsync)" },
 		{ "linux_hz 100", "command line:1: linux_hz directive is no longer supported" },
 		{ "dumponexit", NULL },
 		{ "local", NULL },
+		{ "local orphan", NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
