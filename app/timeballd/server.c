@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "control/control.h"
 #include "dataplane/eal.h"
+#include "drivers/clock/rival.h"
 #include "drivers/drivers.h"
 #include "drivers/xdp/filter.h"
 #include "timeballd/clients.h"
@@ -61,6 +62,11 @@ static int open_clock(struct server *server, char *problem, size_t size)
 		driver = &local_clock_null;
 	else if (server->options.config->clock == CONFIG_CLOCK_FOLLOW)
 		driver = &local_clock_follow;
+	if (driver == &local_clock_system && server->options.config->upstream.source_count) {
+		error = rival_find("/proc", problem, size);
+		if (error)
+			return error;
+	}
 	error = driver->open(&server->clock);
 	if (error)
 		return fail(error, "clock", problem, size);

@@ -5,14 +5,17 @@
 #include <sys/timex.h>
 #include <time.h>
 
-#define USER_HZ 100 // the unit of timex.tick: microseconds per 1/USER_HZ s, see adjtimex(2)
-
 utc_t kernel_clock_now(const struct local_clock *)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (utc_t){ (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec };
+}
+
+double kernel_clock_frequency(long tick, long freq)
+{
+	return (double)(tick - KERNEL_TICK) / KERNEL_TICK + (double)freq / KERNEL_PPM / 1e6;
 }
 
 int kernel_clock_state(struct local_clock_state *state)
@@ -22,9 +25,11 @@ int kernel_clock_state(struct local_clock_state *state)
 
 	if (leap_state < 0)
 		return -errno;
+	double frequency = kernel_clock_frequency(timex.tick, timex.freq);
+
 	*state = (struct local_clock_state){
-		// freq is ppm with 16 fractional bits, added to what tick says.
-		.rate = (double)(timex.tick * USER_HZ) / 1e6 + (double)timex.freq / 65536 / 1e6,
+		.rate = 1 + frequency,
+		.frequency = frequency,
 		.max_error_ns = (int64_t)timex.maxerror * 1000,
 		.insert_leap = timex.status & STA_INS,
 		.delete_leap = timex.status & STA_DEL,

@@ -6,23 +6,35 @@
 #include "drivers/drivers.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
-// null = real + offset + (real - since) * frequency
+#define MAX_FREQUENCY 0.5
+
+// null = real + offset + (real - since) * frequency, exact below a nanosecond: thousands of changes of
+// frequency must not add up to error.
 struct adjustment {
 	utc_t since; // of CLOCK_REALTIME
 	int64_t offset_ns;
-	int64_t frequency_ppb;
+	double rest_ns; // of the offset, 0..1
+	double frequency;
 };
 
 #define ADJUSTMENT_WORDS (sizeof(struct adjustment) / sizeof(uint64_t))
 
-static utc_t adjusted(const struct adjustment *adjustment, utc_t real)
+// The same clock, described from `real` on.
+static struct adjustment moved_to(const struct adjustment *adjustment, utc_t real)
 {
-	__int128 gained =
-			(__int128)utc_diff_ns(real, adjustment->since) * adjustment->frequency_ppb;
+	double gained_ns = (double)utc_diff_ns(real, adjustment->since) * adjustment->frequency
+			+ adjustment->rest_ns;
+	double whole_ns = floor(gained_ns);
 
-	return utc_add(real, adjustment->offset_ns + (int64_t)(gained / NS_PER_S));
+	return (struct adjustment){
+		.since = real,
+		.offset_ns = adjustment->offset_ns + (int64_t)whole_ns,
+		.rest_ns = gained_ns - whole_ns,
+		.frequency = adjustment->frequency,
+	};
 }
 
 static struct adjustment current(const struct local_clock *clock)
@@ -53,8 +65,9 @@ static void null_close(struct local_clock *clock)
 static utc_t null_now(const struct local_clock *clock)
 {
 	struct adjustment adjustment = current(clock);
+	utc_t real = kernel_clock_now(clock);
 
-	return adjusted(&adjustment, kernel_clock_now(clock));
+	return utc_add(real, moved_to(&adjustment, real).offset_ns);
 }
 
 static int null_state(const struct local_clock *clock, struct local_clock_state *state)
@@ -66,30 +79,49 @@ static int null_state(const struct local_clock *clock, struct local_clock_state 
 	if (error)
 		return error;
 	*state = (struct local_clock_state){
-		.rate = kernel.rate * (1 + (double)adjustment.frequency_ppb / NS_PER_S),
+		.rate = kernel.rate * (1 + adjustment.frequency),
+		.frequency = adjustment.frequency,
 	};
 	return 0;
 }
 
-static int null_adjust(struct local_clock *clock, int64_t step_ns, int64_t frequency_ppb)
+static void change(struct local_clock *clock, int64_t step_ns, double frequency)
 {
 	struct adjustment before = current(clock);
-	utc_t real = kernel_clock_now(clock);
-	struct adjustment after = {
-		.since = real,
-		.offset_ns = utc_diff_ns(adjusted(&before, real), real) + step_ns,
-		.frequency_ppb = frequency_ppb,
-	};
+	struct adjustment after = moved_to(&before, kernel_clock_now(clock));
 
+	after.offset_ns += step_ns;
+	after.frequency = frequency;
 	latch_write(clock->private, &after, ADJUSTMENT_WORDS);
+}
+
+static int null_step(struct local_clock *clock, int64_t step_ns)
+{
+	change(clock, step_ns, current(clock).frequency);
+	return 0;
+}
+
+static int null_set_frequency(struct local_clock *clock, double *frequency)
+{
+	*frequency = fmin(fmax(*frequency, -MAX_FREQUENCY), MAX_FREQUENCY);
+	change(clock, 0, *frequency);
+	return 0;
+}
+
+// Nobody asks the kernel about this clock.
+static int null_tell(struct local_clock *, const struct local_clock_claim *)
+{
 	return 0;
 }
 
 const struct local_clock_driver local_clock_null = {
 	.name = "null",
+	.max_frequency = MAX_FREQUENCY,
 	.open = null_open,
 	.close = null_close,
 	.now = null_now,
 	.state = null_state,
-	.adjust = null_adjust,
+	.step = null_step,
+	.set_frequency = null_set_frequency,
+	.tell = null_tell,
 };

@@ -70,11 +70,19 @@ static void null_steps_when_told(void **)
 	struct local_clock null = open_clock(&local_clock_null);
 
 	assert_is_at(&null, 0);
-	assert_int_equal(null.driver->adjust(&null, INT64_C(-5'000'000'000), 0), 0);
+	assert_int_equal(null.driver->step(&null, INT64_C(-5'000'000'000)), 0);
 	assert_is_at(&null, INT64_C(-5'000'000'000));
-	assert_int_equal(null.driver->adjust(&null, 1'000, 0), 0);
+	assert_int_equal(null.driver->step(&null, 1'000), 0);
 	assert_is_at(&null, INT64_C(-4'999'999'000));
 	null.driver->close(&null);
+}
+
+static void null_set_frequency(struct local_clock *null, double wished)
+{
+	double frequency = wished;
+
+	assert_int_equal(null->driver->set_frequency(null, &frequency), 0);
+	assert_true(frequency == wished);
 }
 
 static void null_runs_as_fast_as_told_without_a_jump(void **)
@@ -83,7 +91,7 @@ static void null_runs_as_fast_as_told_without_a_jump(void **)
 	struct local_clock_state state;
 	struct timespec pause = { 0, 20'000'000 };
 
-	assert_int_equal(null.driver->adjust(&null, 0, 100'000'000), 0); // a tenth faster
+	null_set_frequency(&null, 0.1);
 	int64_t null_before = null.driver->now(&null).ns, real_before = real_ns();
 
 	nanosleep(&pause, NULL);
@@ -93,10 +101,46 @@ static void null_runs_as_fast_as_told_without_a_jump(void **)
 	assert_true(ratio > 1.0999 && ratio < 1.15);
 	assert_int_equal(null.driver->state(&null, &state), 0);
 	assert_true(fabs(state.rate - 1.1) < 0.01);
+	assert_true(state.frequency == 0.1);
 	// Slowing down again keeps what was gained.
-	assert_int_equal(null.driver->adjust(&null, 0, 0), 0);
+	null_set_frequency(&null, 0);
 	assert_true(null.driver->now(&null).ns - real_ns() > 1'900'000);
 	null.driver->close(&null);
+}
+
+// Each time less than a nanosecond is gained; nanoseconds rounded down would leave nothing of it.
+static void null_loses_nothing_in_many_changes_of_frequency(void **)
+{
+	struct local_clock null = open_clock(&local_clock_null);
+	int64_t began = real_ns(), gained_ns, wanted_ns;
+	double frequency = 1e-5;
+
+	for (int i = 0; i < 100'000; i++)
+		null_set_frequency(&null, frequency);
+	null_set_frequency(&null, 0);
+	gained_ns = null.driver->now(&null).ns - real_ns();
+	wanted_ns = (int64_t)((double)(real_ns() - began) * frequency);
+	assert_true(wanted_ns > 20);
+	// What passes before the first and after the last change, and between two readings, is not gained.
+	assert_in_range(gained_ns + 2000, wanted_ns / 2 + 2000 - 500, wanted_ns + 2000);
+	null.driver->close(&null);
+}
+
+static void null_takes_no_frequency_beyond_its_bounds(void **)
+{
+	struct local_clock null = open_clock(&local_clock_null);
+	double frequency = -3;
+
+	assert_int_equal(null.driver->set_frequency(&null, &frequency), 0);
+	assert_true(frequency == -local_clock_null.max_frequency);
+	null.driver->close(&null);
+}
+
+static void follow_is_not_ours_to_steer(void **)
+{
+	assert_null(local_clock_follow.step);
+	assert_null(local_clock_follow.set_frequency);
+	assert_null(local_clock_follow.tell);
 }
 
 static void counter_never_goes_back(void **)
@@ -120,6 +164,9 @@ int main(void)
 		cmocka_unit_test(follow_is_vouched_for_below_16_seconds_of_error),
 		cmocka_unit_test(null_steps_when_told),
 		cmocka_unit_test(null_runs_as_fast_as_told_without_a_jump),
+		cmocka_unit_test(null_loses_nothing_in_many_changes_of_frequency),
+		cmocka_unit_test(null_takes_no_frequency_beyond_its_bounds),
+		cmocka_unit_test(follow_is_not_ours_to_steer),
 		cmocka_unit_test(counter_never_goes_back),
 	};
 
