@@ -25,7 +25,8 @@ static_assert(sizeof(struct word) % sizeof(uint64_t) == 0 && WORD_WORDS <= LATCH
 struct publisher {
 	struct latch word; // control writes, the thread reads
 	struct publisher_options options;
-	struct map_tracker tracker; // the thread's own once it runs
+	pthread_mutex_t mutex; // of tracker and page: the thread, and control with a change
+	struct map_tracker tracker;
 	int8_t precision;
 	double counter_hz;
 	pthread_t thread;
@@ -51,8 +52,9 @@ static int8_t advertised_precision(
 
 // Everything that half the root delay does not cover: the reference's own error and its growth
 // since the control thread last spoke, the map's, and the random bits below the precision.
+// `rate_doubt` is how far off the map's slope may be besides.
 static void add_dispersion(const struct publisher *publisher, const struct reference *reference,
-		struct time_page *page)
+		double rate_doubt, struct time_page *page)
 {
 	const struct map_tracker *tracker = &publisher->tracker;
 	int64_t age_ns = utc_diff_ns(page->map.utc, reference->as_of);
@@ -64,27 +66,23 @@ static void add_dispersion(const struct publisher *publisher, const struct refer
 	if (age_ns > 0)
 		page->dispersion_ns += (int64_t)ceil((double)age_ns * growth);
 	page->dispersion_rate = time_rate_from_double(
-			(growth + tracker->rate_error) * tracker->raw_ns_per_tick);
+			(growth + rate_doubt + tracker->rate_error) * tracker->raw_ns_per_tick);
 }
 
-static void publish(struct publisher *publisher)
+// Publishes the map as the tracker has it. With the mutex held.
+static void publish(struct publisher *publisher, double rate_doubt)
 {
 	struct map_tracker *tracker = &publisher->tracker;
-	struct local_clock_state state;
 	struct word word;
 	struct time_page page = { 0 };
 
 	if (latch_read(&publisher->word, &word, WORD_WORDS) == 0)
 		return;
-	// A clock that cannot be asked is not vouched for: the page is left to expire.
-	if (publisher->options.clock->driver->state(publisher->options.clock, &state))
-		return;
-	map_tracker_update(tracker, state.rate);
 	page.map = tracker->map;
 	page.epoch = tracker->epoch;
 	page.expires_ticks = word.said_ticks
 			+ (uint64_t)((double)PAGE_LIFETIME_NS / tracker->raw_ns_per_tick);
-	add_dispersion(publisher, &word.reference, &page);
+	add_dispersion(publisher, &word.reference, rate_doubt, &page);
 	reference_write_head(&word.reference, publisher->precision, page.head);
 	time_page_publish(publisher->options.page, &page);
 
@@ -92,12 +90,26 @@ static void publish(struct publisher *publisher)
 	atomic_store_explicit(&publisher->epoch, tracker->epoch, memory_order_relaxed);
 }
 
+static void go_round(struct publisher *publisher)
+{
+	const struct local_clock *clock = publisher->options.clock;
+	struct local_clock_state state;
+
+	pthread_mutex_lock(&publisher->mutex);
+	// A clock that cannot be asked is not vouched for: the page is left to expire.
+	if (!clock->driver->state(clock, &state)) {
+		map_tracker_update(&publisher->tracker, state.rate);
+		publish(publisher, 0);
+	}
+	pthread_mutex_unlock(&publisher->mutex);
+}
+
 static void *run(void *argument)
 {
 	struct publisher *publisher = argument;
 
 	while (!atomic_load_explicit(&publisher->stop, memory_order_relaxed)) {
-		publish(publisher);
+		go_round(publisher);
 		sleep_ns(INTERVAL_NS);
 	}
 	return NULL;
@@ -109,7 +121,10 @@ int publisher_open(struct publisher **result, const struct publisher_options *op
 
 	if (!publisher)
 		return -ENOMEM;
-	*publisher = (struct publisher){ .options = *options };
+	*publisher = (struct publisher){
+		.options = *options,
+		.mutex = PTHREAD_MUTEX_INITIALIZER,
+	};
 	int error = map_tracker_init(
 			&publisher->tracker, options->counter, options->clock, sleep_ns);
 
@@ -147,6 +162,87 @@ void publisher_say(struct publisher *publisher, const struct reference *referenc
 	};
 
 	latch_write(&publisher->word, &word, WORD_WORDS);
+}
+
+// Takes back what was said: with the mutex held, for everybody to see.
+static void disown(struct publisher *publisher)
+{
+	static const struct reference nothing = { .leap = NTP_LEAP_UNSYNCHRONISED };
+	struct reference reference = nothing;
+
+	reference.as_of = publisher->tracker.map.utc;
+	publisher_say(publisher, &reference);
+	publish(publisher, 0);
+}
+
+static utc_t middle(utc_t before, utc_t after)
+{
+	return utc_add(before, utc_diff_ns(after, before) / 2);
+}
+
+// The clock after a change, to be published.
+static int pair_anew(struct publisher *publisher, bool stepped)
+{
+	const struct local_clock *clock = publisher->options.clock;
+	struct local_clock_state state;
+	int error = clock->driver->state(clock, &state);
+
+	if (error)
+		return error;
+	map_tracker_change(&publisher->tracker, state.rate, stepped);
+	publish(publisher, 0);
+	return 0;
+}
+
+static int step(struct publisher *publisher, struct publisher_change *change)
+{
+	struct local_clock *clock = publisher->options.clock;
+	utc_t before, after;
+	int error;
+
+	disown(publisher);
+	before = clock->driver->now(clock);
+	error = clock->driver->step(clock, change->step_ns);
+	after = clock->driver->now(clock);
+	if (error)
+		change->step_ns = 0;
+	change->before = middle(before, utc_add(after, -change->step_ns));
+	return error ? error : pair_anew(publisher, true);
+}
+
+static int set_frequency(struct publisher *publisher, struct publisher_change *change)
+{
+	struct local_clock *clock = publisher->options.clock;
+	struct local_clock_state state;
+	utc_t before, after;
+	int error = clock->driver->state(clock, &state);
+
+	if (error)
+		return error;
+	// From the driver's call to the next page the old slope is wrong by this, however long that takes.
+	map_tracker_update(&publisher->tracker, state.rate);
+	publish(publisher, fabs(change->frequency - state.frequency));
+	before = clock->driver->now(clock);
+	error = clock->driver->set_frequency(clock, &change->frequency);
+	after = clock->driver->now(clock);
+	if (error)
+		change->frequency = state.frequency;
+	if (!change->step_ns)
+		change->before = middle(before, after);
+	return error ? error : pair_anew(publisher, false);
+}
+
+int publisher_change(struct publisher *publisher, struct publisher_change *change)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&publisher->mutex);
+	if (change->step_ns)
+		error = step(publisher, change);
+	if (!error)
+		error = set_frequency(publisher, change);
+	pthread_mutex_unlock(&publisher->mutex);
+	return error;
 }
 
 void publisher_describe(const struct publisher *publisher, struct publisher_report *report)

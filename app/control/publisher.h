@@ -15,7 +15,7 @@ struct publisher;
 
 struct publisher_options {
 	const struct counter *counter;
-	const struct local_clock *clock;
+	struct local_clock *clock;
 	struct latch *page;       // what the workers read
 	double clock_precision_s; // 0: measure
 };
@@ -26,6 +26,18 @@ int publisher_open(struct publisher **publisher, const struct publisher_options 
 void publisher_close(struct publisher *publisher); // NULL is fine
 // What to claim from now on, and that the control thread lives. Control thread only.
 void publisher_say(struct publisher *publisher, const struct reference *reference);
+
+// What is to be done to the clock, at once: first the step, then the frequency.
+struct publisher_change {
+	int64_t step_ns;  // in: 0 for none; out: what was done, 0 if it failed
+	double frequency; // in: wished for; out: what the clock runs at
+	utc_t before;     // out: what the clock showed when it was done, the step not included
+};
+
+// Does it, and publishes it in the same breath. While a step is made and until the next publisher_say() the
+// page says that it is not synchronised: what was said before is not true of the clock after it. Control
+// thread only. Returns 0 or -errno of the clock.
+int publisher_change(struct publisher *publisher, struct publisher_change *change);
 
 // What the publisher measured, for the log.
 struct publisher_report {

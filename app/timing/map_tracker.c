@@ -106,6 +106,20 @@ void map_tracker_update(struct map_tracker *tracker, double clock_rate)
 	tracker->error_ns = half_width_ns + tracker->recent_residual_ns;
 }
 
+void map_tracker_change(struct map_tracker *tracker, double clock_rate, bool stepped)
+{
+	struct pairing now = pair(tracker, read_clock);
+
+	tracker->map = (struct time_map){
+		.ticks = now.ticks,
+		.utc = { now.ns },
+		.ns_per_tick = time_rate_from_double(tracker->raw_ns_per_tick * clock_rate),
+	};
+	tracker->epoch += stepped;
+	tracker->error_ns = (int64_t)ceil((double)now.width_ticks / 2 * tracker->raw_ns_per_tick)
+			+ tracker->recent_residual_ns;
+}
+
 int8_t map_tracker_precision(const struct map_tracker *tracker)
 {
 	uint64_t step_ticks = UINT64_MAX;

@@ -8,6 +8,7 @@
 #include "timing/local_clock.h"
 #include "timing/time_page.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 // One reading of a clock between two readings of the counter.
@@ -36,5 +37,8 @@ int map_tracker_init(struct map_tracker *tracker, const struct counter *counter,
 // Pairs once more, best of eight, and updates map, error and epoch. `clock_rate` is what the
 // clock says of its rate against the raw clock.
 void map_tracker_update(struct map_tracker *tracker, double clock_rate);
+// We have just changed the clock's rate, and set it by some time if `stepped`: nothing is predicted from
+// before. Pairs anew and takes the new slope at once; a step begins another epoch.
+void map_tracker_change(struct map_tracker *tracker, double clock_rate, bool stepped);
 // log2 of the time between distinguishable readings, in seconds: RFC 5905's precision.
 int8_t map_tracker_precision(const struct map_tracker *tracker);

@@ -113,16 +113,16 @@ static void null_loses_nothing_in_many_changes_of_frequency(void **)
 {
 	struct local_clock null = open_clock(&local_clock_null);
 	int64_t began = real_ns(), gained_ns, wanted_ns;
-	double frequency = 1e-5;
+	double frequency = 1e-3;
 
 	for (int i = 0; i < 100'000; i++)
 		null_set_frequency(&null, frequency);
 	null_set_frequency(&null, 0);
 	gained_ns = null.driver->now(&null).ns - real_ns();
 	wanted_ns = (int64_t)((double)(real_ns() - began) * frequency);
-	assert_true(wanted_ns > 20);
 	// What passes before the first and after the last change, and between two readings, is not gained.
-	assert_in_range(gained_ns + 2000, wanted_ns / 2 + 2000 - 500, wanted_ns + 2000);
+	assert_true(wanted_ns > 2000);
+	assert_true(gained_ns > wanted_ns / 2 && gained_ns < wanted_ns + 1000);
 	null.driver->close(&null);
 }
 

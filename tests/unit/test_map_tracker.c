@@ -151,6 +151,51 @@ static void announced_change_of_rate_is_followed_at_once(void **)
 	}
 }
 
+// Our own change: at once, and without owning up to an error that was none.
+static void our_own_change_of_rate_is_no_jump(void **)
+{
+	static const double frequencies[] = { 1e-3, -1e-3, 0.08, -0.08, 0, 1e-9 };
+	struct map_tracker tracker = start(test_seed());
+
+	for (int i = 0; i < 600; i++) {
+		map_tracker_update(&tracker, world.clock_rate);
+		pass(4e6);
+		if (i % 10)
+			continue;
+		map_tracker_update(&tracker, world.clock_rate);
+		set_clock(0, 1 + frequencies[i / 10 % 6]);
+		pass(3000); // as long as the driver may take
+		map_tracker_change(&tracker, world.clock_rate, false);
+		assert_true(fabs(map_error(&tracker)) <= (double)tracker.error_ns + 1);
+		pass(4e6);
+		assert_true(fabs(map_error(&tracker))
+				<= (double)tracker.error_ns + 4e6 * tracker.rate_error + 1);
+		// A jump would have been 240 ns at 0.08.
+		assert_true(tracker.error_ns < 100);
+	}
+	assert_int_equal(tracker.epoch, 1);
+}
+
+static void our_own_step_is_counted_however_small(void **)
+{
+	struct map_tracker tracker = start(test_seed());
+	static const double steps[] = { 1, -50, 1e9, -3e15 };
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		uint64_t epoch = tracker.epoch;
+
+		map_tracker_update(&tracker, world.clock_rate);
+		set_clock(steps[i], world.clock_rate);
+		map_tracker_change(&tracker, world.clock_rate, true);
+		assert_int_equal(tracker.epoch, epoch + 1);
+		assert_true(fabs(map_error(&tracker)) <= (double)tracker.error_ns + 1);
+		pass(4e6);
+		map_tracker_update(&tracker, world.clock_rate);
+		assert_int_equal(tracker.epoch, epoch + 1);
+		assert_true(fabs(map_error(&tracker)) < 100);
+	}
+}
+
 static void step_is_followed_and_counted(void **)
 {
 	struct map_tracker tracker = start(test_seed());
@@ -197,6 +242,8 @@ int main(void)
 		cmocka_unit_test(map_follows_a_steady_clock_within_its_own_error),
 		cmocka_unit_test(rate_is_measured_to_parts_in_a_billion),
 		cmocka_unit_test(announced_change_of_rate_is_followed_at_once),
+		cmocka_unit_test(our_own_change_of_rate_is_no_jump),
+		cmocka_unit_test(our_own_step_is_counted_however_small),
 		cmocka_unit_test(step_is_followed_and_counted),
 		cmocka_unit_test(unannounced_slew_is_followed_and_owned_up_to),
 		cmocka_unit_test(precision_is_the_counters_step),
