@@ -36,7 +36,7 @@ static struct sample_dump make_dump(unsigned count)
 		.local = { INT64_C(1'700'000'100'000'000'000) },
 		.free_ns = 100 * NS_PER_S,
 		.correction_ns = -123'456,
-		.frequency = -12.3456789e-6,
+		.frequency = -1e-5 / 3,
 	};
 
 	for (unsigned i = 0; i < count; i++) {
@@ -146,7 +146,7 @@ static void what_is_no_dump_is_refused(void **)
 		{ " 120000 ", " 0 " }, { " 50 ", " -1 " }, { " 50 ", " 99999999999999999999 " },
 		{ " 4275878552 ", " 4294967296 " }, { "789 1 2\n", "789 1 3\n" },
 		{ "789 1 2\n", "789 1 2 0\n" }, { "789 1 2\n", "789 1\n" },
-		{ "sample 500000000", "sample 100000000001" }, // of the future
+		{ "sample 1000000000", "sample 100000000001" }, // of the future
 		{ "end 2\n", "end 1\n" }, { "end 2\n", "end 2" }, { "end 2\n", "" },
 		{ "end 2\n", "end 2\nend 2\n" },
 		{ "sample 1000000000", "sample 499999999" }, // out of order
