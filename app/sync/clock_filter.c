@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Each way is measured on its own: a packet to the source takes base / 2 + wait longer than the
-// offset says, one from it base / 2 + wait less the offset. So each gives a one-sided bound, and a
-// normal distribution is fitted to belief times bound by its first two moments (assumed density
-// filtering).
+// A packet to the source is measured to take base / 2 + offset + wait, one from it base / 2 - offset
+// + wait. Each is a bound with one soft side. Belief times bound is no normal distribution; one is
+// fitted to it by its first two moments (assumed density filtering).
 #include "sync/clock_filter.h"
 
 #include <math.h>
 #include <stdbool.h>
 
-#define DELAY_WANDER  0.001 // of the base delay, in deviations of the noise, per sample
-#define BLUR          0.002 // of the edge, in scales of the wait
-#define WIDE          2.0 // deviations of the noise
-#define EARLY         6.0 // deviations
-#define LEAST_NS     0.3  // what the stamps' nanoseconds hide
-#define CORRELATION   (1 - 1e-12)
-#define LEAST_LEFT    1e-13 // of a variance after an update
+#define DELAY_WANDER 0.001 // of the base delay, in deviations of the noise, per sample
+#define BLUR         0.002 // of the edge, in scales of the wait
+#define LEAST_NS     0.3   // what the stamps' nanoseconds hide
+#define WIDE         2.0   // beliefs over so many deviations of the noise need other arithmetic
+#define EARLY        6.0   // deviations that are no accident any more
+#define CORRELATION  (1 - 1e-12)
+#define LEAST_LEFT   1e-13 // of a variance after an update
 
 static const double least_variance[FILTER_STATES] = { 1e-3, 1e-10, 1e-3 };
 
@@ -47,6 +46,37 @@ void clock_filter_predict(struct clock_filter *filter, double seconds)
 	v[1][1] += q;
 	v[1][0] = v[0][1];
 	v[2][0] = v[0][2];
+}
+
+void clock_filter_set_frequency(struct clock_filter *filter, double frequency, double deviation)
+{
+	for (int i = 0; i < FILTER_STATES; i++) {
+		filter->variance[FILTER_FREQUENCY][i] = 0;
+		filter->variance[i][FILTER_FREQUENCY] = 0;
+	}
+	filter->state[FILTER_FREQUENCY] = frequency;
+	filter->variance[FILTER_FREQUENCY][FILTER_FREQUENCY] = deviation * deviation;
+}
+
+void clock_filter_take_over(struct clock_filter *filter, const struct clock_filter *from)
+{
+	struct clock_filter taken = *from;
+	double more[2]; // wait, and so less base delay
+
+	taken.wander = filter->wander;
+	taken.forgetting = filter->forgetting;
+	for (int way = 0; way < 2; way++) {
+		double deviation = noise_model_deviation(&from->noise[way]);
+		unsigned stages = filter->noise[way].stages;
+
+		taken.noise[way].stages = stages;
+		taken.noise[way].scale = stages ? deviation / sqrt(stages) : deviation;
+		more[way] = noise_model_mean(&taken.noise[way])
+				- noise_model_mean(&from->noise[way]);
+	}
+	taken.state[FILTER_OFFSET] -= (more[0] - more[1]) / 2;
+	taken.state[FILTER_DELAY] -= more[0] + more[1];
+	*filter = taken;
 }
 
 // A measured value, as what it is the sum of: shares of offset and base delay, and a wait.
@@ -128,7 +158,8 @@ static bool sample_too_early(const struct clock_filter *filter, const struct mea
 }
 
 // Both ways on their own, the sharpest there is while the belief is not much wider than the noise.
-static double learn_ways(struct clock_filter *filter, const struct measure ways[2], double outliers[2])
+static double learn_ways(
+		struct clock_filter *filter, const struct measure ways[2], double outliers[2])
 {
 	struct noise_lesson lessons[2];
 
@@ -142,13 +173,13 @@ static double learn_ways(struct clock_filter *filter, const struct measure ways[
 // The belief is wide: a normal distribution is no match for what one way leaves of it. Then the round
 // trip tells of the base delay, and how much it waited tells how well it shows the offset: of the
 // wait's share on one way, Beta(stages, stages), the variance is known.
-static double learn_round_trip(struct clock_filter *filter, double offset_ns, double delay_ns,
-		double outliers[2])
+static double learn_round_trip(
+		struct clock_filter *filter, double offset_ns, double delay_ns, double outliers[2])
 {
 	unsigned stages = filter->noise[0].stages;
 	struct measure whole = { 0, 1, delay_ns }, half = { 1, 0, offset_ns };
-	struct noise_model waits = { 2 * stages, (filter->noise[0].scale + filter->noise[1].scale) / 2,
-		filter->noise[0].blur };
+	struct noise_model waits = { 2 * stages,
+		(filter->noise[0].scale + filter->noise[1].scale) / 2, filter->noise[0].blur };
 	struct noise_lesson trip = learn(filter, &whole, &waits), offset;
 	double wait, variance;
 
@@ -171,12 +202,13 @@ double clock_filter_update(struct clock_filter *filter, double offset_ns, double
 	struct clock_filter before;
 	bool early;
 
-	filter->variance[FILTER_DELAY][FILTER_DELAY] +=
-			drift * drift + filter->forgetting * filter->variance[FILTER_DELAY][FILTER_DELAY];
+	filter->variance[FILTER_DELAY][FILTER_DELAY] += drift * drift
+			+ filter->forgetting * filter->variance[FILTER_DELAY][FILTER_DELAY];
 	before = *filter;
 	early = sample_too_early(filter, ways);
-	if (filter->noise[0].stages != NOISE_NORMAL && sqrt(project(filter, &ways[0], gain))
-			> WIDE * (deviations[0] + deviations[1]) / 2)
+	if (filter->noise[0].stages != NOISE_NORMAL
+			&& sqrt(project(filter, &ways[0], gain))
+					> WIDE * (deviations[0] + deviations[1]) / 2)
 		evidence = learn_round_trip(filter, offset_ns, delay_ns, outliers);
 	else
 		evidence = learn_ways(filter, ways, outliers);
@@ -186,6 +218,7 @@ double clock_filter_update(struct clock_filter *filter, double offset_ns, double
 		return evidence;
 	}
 	for (int way = 0; way < 2; way++)
-		learn_noise(filter, &filter->noise[way], &ways[way], learning * (1 - outliers[way]));
+		learn_noise(filter, &filter->noise[way], &ways[way],
+				learning * (1 - outliers[way]));
 	return evidence;
 }

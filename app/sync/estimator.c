@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A bank of filters, one for each pair of noise shape and frequency wander. Each sample's evidence
-// weighs them against each other; the estimate is their mixture. One that fell behind starts anew
-// from the best, so that it can catch up when the world changes.
+// weighs them against each other, and the estimate is their mixture. A filter that fell behind goes on
+// from the best one's belief, so that it is ready when the world changes.
 #include "sync/estimator.h"
 
 #include "sync/clock_filter.h"
@@ -10,33 +10,42 @@
 #include <string.h>
 
 #define SHAPES       4
-#define FAST 0.2
 #define WANDERS      10
 #define FILTERS      (SHAPES * WANDERS)
 #define LEAST_WANDER 0.0316 // ns/s per sqrt(s)
 #define WANDER_STEP  3.162
-#define WANDER_HABIT 1.0 // how fast a wander's odds fall with the logarithm of its ratio to the expected
-#define FEW          2.0 // samples too few to know the noise by: deviations are larger by FEW / samples
-#define BEHIND       12.0 // logarithm of the odds at which a filter starts anew from the best
-#define REPLAYED     8    // first samples, from which the noise is found by going over them again
+#define HABIT        1.0  // at first odds fall so with the logarithm of wander / expected wander
+#define BEHIND       12.0 // logarithm of the odds at which a filter goes on from the best
+#define REPLAYED     8    // first samples, gone over again until they tell how large the noise is
 #define LOST         5    // outliers in a row: the world is another
-#define DOUBT        3.0 // deviations are taken for so much larger then
+#define CALM         30.0 // the last samples' noise so much smaller is no accident
+#define DOUBT        3.0  // then deviations are taken for so much larger
+#define LEAST_DOUBT  1e-12
 #define LEAST_SKEW   1e-8
-#define MEMORY       256.0 // samples of which the noise is known
+#define FEW          2.0 // of n samples the noise is hardly known: deviations grow by FEW / n
+#define FIRST_WAIT   1.4 // of what the first delays' spread says: too little costs more than too much
 
+// The last one is for links that change: it forgets base delay and noise sooner.
 static const struct {
 	unsigned stages;
-	double forgetting;
-} shapes[SHAPES] = { { NOISE_NORMAL, 0.01 }, { 1, 0.01 }, { 2, 0.01 }, { 1, FAST } };
+	double forgetting; // of the base delay
+	double memory;     // samples of which the noise is learned
+} shapes[SHAPES] = {
+	{ NOISE_NORMAL, 0.01, 256 },
+	{ 1, 0.01, 256 },
+	{ 2, 0.01, 256 },
+	{ 1, 0.2, 64 },
+};
 
 struct member {
 	struct clock_filter filter;
 	double log_weight; // the best has 0
 };
 
-// What is believed before the first sample: ns and ns/s, the offset less the first sample's.
+// What is believed before the first sample: ns less that sample's offset, ns/s.
 struct prior {
-	double offset, offset_sd, frequency, frequency_sd;
+	double offset, offset_sd; // 0: it is only known from that sample
+	double frequency, frequency_sd;
 };
 
 struct estimator {
@@ -46,10 +55,11 @@ struct estimator {
 	struct sample recent[REPLAYED]; // a ring, outliers too
 	unsigned recent_count;          // ever
 	unsigned samples;               // since it started over
+	bool settled;                   // no sample is gone over again
 	unsigned outliers;              // in a row
 	double evidence;                // logarithm, of all samples since it started over
 	int64_t free_ns;                // of the last sample
-	int64_t origin_ns;              // filters' offsets are less this one
+	int64_t origin_ns;              // the filters' offsets are less this one
 };
 
 size_t estimator_size(void)
@@ -61,23 +71,25 @@ void estimator_init(struct estimator *estimator, const struct estimator_options 
 {
 	memset(estimator, 0, sizeof(*estimator));
 	estimator->options = *options;
-	estimator->prior.frequency_sd = options->max_skew * 1e9;
+	estimator->prior.frequency_sd = options->max_skew * NS_PER_S;
 }
 
 void estimator_set_frequency(struct estimator *estimator, double frequency, double skew)
 {
-	estimator->prior.frequency = frequency * 1e9;
-	estimator->prior.frequency_sd = skew * 1e9;
-	for (int i = 0; i < FILTERS && estimator->samples; i++) {
-		struct clock_filter *filter = &estimator->members[i].filter;
+	skew = fmax(skew, LEAST_DOUBT);
+	estimator->prior.frequency = frequency * NS_PER_S;
+	estimator->prior.frequency_sd = skew * NS_PER_S;
+	estimator->settled = estimator->samples > 0;
+	for (int i = 0; i < FILTERS; i++)
+		clock_filter_set_frequency(&estimator->members[i].filter, frequency * NS_PER_S,
+				skew * NS_PER_S);
+}
 
-		for (int j = 0; j < FILTER_STATES; j++) {
-			filter->variance[FILTER_FREQUENCY][j] = 0;
-			filter->variance[j][FILTER_FREQUENCY] = 0;
-		}
-		filter->state[FILTER_FREQUENCY] = frequency * 1e9;
-		filter->variance[FILTER_FREQUENCY][FILTER_FREQUENCY] = skew * skew * 1e18;
-	}
+static double difference(int64_t a, int64_t b)
+{
+	int64_t less;
+
+	return __builtin_sub_overflow(a, b, &less) ? (double)a - (double)b : (double)less;
 }
 
 static const struct sample *recent(const struct estimator *estimator, unsigned back)
@@ -85,7 +97,7 @@ static const struct sample *recent(const struct estimator *estimator, unsigned b
 	return &estimator->recent[(estimator->recent_count - 1 - back) % REPLAYED];
 }
 
-// What the first few samples' delays say of the wait in one direction.
+// One way's mean wait, by the delays of the last `count` samples; of one sample, by habit.
 static double guess_wait(const struct estimator *estimator, unsigned count)
 {
 	double least = INFINITY, mean = 0;
@@ -96,41 +108,37 @@ static double guess_wait(const struct estimator *estimator, unsigned count)
 		least = fmin(least, delay);
 		mean += delay / count;
 	}
-	return (mean - least) * count / fmax(count - 1, 1) / 2 + estimator->options.precision_ns / 30
-			+ least / 20 * pow(8, 1.0 - count);
+	return (mean - least) / 2 * FIRST_WAIT * count / fmax(count - 1, 1)
+			+ fmax(least, 1) / 20 * pow(4, 1.0 - count)
+			+ estimator->options.precision_ns / 30;
 }
 
-static void start_filter(struct estimator *estimator, int number, unsigned count)
+static void start_member(struct estimator *estimator, int number, double wait, double delay_ns)
 {
-	const struct sample *first = recent(estimator, count - 1);
 	const struct prior *prior = &estimator->prior;
 	struct member *member = &estimator->members[number];
-	double wait = guess_wait(estimator, count), delay = (double)first->delay_ns;
 	unsigned stages = shapes[number % SHAPES].stages;
+	double offset_sd = prior->offset_sd > 0 ? prior->offset_sd : delay_ns;
+	struct noise_model noise = { stages, stages ? wait / stages : wait, 0 };
 
 	*member = (struct member){ .filter = {
 		.wander = LEAST_WANDER * pow(WANDER_STEP, number / SHAPES),
 		.forgetting = shapes[number % SHAPES].forgetting,
-		.state = { prior->offset, prior->frequency, delay },
+		.noise = { noise, noise },
+		.state = { prior->offset, prior->frequency, delay_ns },
+		.variance = {
+			{ offset_sd * offset_sd },
+			{ 0, prior->frequency_sd * prior->frequency_sd },
+			{ 0, 0, delay_ns * delay_ns },
+		},
 	} };
-	member->log_weight = -WANDER_HABIT
-			* fabs(log(member->filter.wander / (estimator->options.wander * 1e9)));
-	for (int i = 0; i < 2; i++)
-		member->filter.noise[i] = (struct noise_model){
-			stages,
-			stages ? wait / stages : wait,
-			wait * 0.03,
-		};
-	member->filter.variance[FILTER_OFFSET][FILTER_OFFSET] =
-			prior->offset_sd > 0 ? prior->offset_sd * prior->offset_sd : delay * delay;
-	member->filter.variance[FILTER_FREQUENCY][FILTER_FREQUENCY] =
-			prior->frequency_sd * prior->frequency_sd;
-	member->filter.variance[FILTER_DELAY][FILTER_DELAY] = delay * delay;
+	member->log_weight = -HABIT
+			* fabs(log(member->filter.wander / NS_PER_S / estimator->options.wander));
 }
 
-static struct member *best_member(struct estimator *estimator)
+static const struct member *best_member(const struct estimator *estimator)
 {
-	struct member *best = estimator->members;
+	const struct member *best = estimator->members;
 
 	for (int i = 1; i < FILTERS; i++)
 		if (estimator->members[i].log_weight > best->log_weight)
@@ -138,82 +146,56 @@ static struct member *best_member(struct estimator *estimator)
 	return best;
 }
 
-// The best's belief in terms of another noise: what is wait to one is base delay to the other.
-static void start_anew(struct member *member, const struct member *best, double log_weight)
+static void go_on_from(struct member *member, const struct clock_filter *best)
 {
-	struct member fresh = *best;
-	double means[2];
-
-	fresh.filter.wander = member->filter.wander;
-	fresh.filter.forgetting = member->filter.forgetting;
-	for (int i = 0; i < 2; i++) {
-		struct noise_model *noise = &fresh.filter.noise[i];
-		double deviation = noise_model_deviation(noise), before = noise_model_mean(noise);
-
-		noise->stages = member->filter.noise[i].stages;
-		noise->scale = noise->stages ? deviation / sqrt(noise->stages) : deviation;
-		means[i] = noise_model_mean(noise) - before;
-	}
-	fresh.filter.state[FILTER_OFFSET] -= (means[0] - means[1]) / 2;
-	fresh.filter.state[FILTER_DELAY] -= means[0] + means[1];
-	fresh.log_weight = log_weight;
-	*member = fresh;
+	clock_filter_take_over(&member->filter, best);
+	member->log_weight = -BEHIND;
 }
 
-// Returns the probability that it was an outlier.
+// Returns the probability that the sample was an outlier.
 static double learn(struct estimator *estimator, const struct sample *sample)
 {
-	double seconds = fmax((double)(sample->free_ns - estimator->free_ns), 0) * 1e-9;
-	double learning = 1 / fmin(estimator->samples + 2, MEMORY);
-	double sum = 0, outlier = 0, top;
-	struct member *best;
+	double seconds = fmax(difference(sample->free_ns, estimator->free_ns), 0) / NS_PER_S;
+	double sum = 0, outlier = 0, top, one;
+	struct clock_filter best;
 
 	for (int i = 0; i < FILTERS; i++) {
 		struct member *member = &estimator->members[i];
-		double weight = exp(member->log_weight), one;
+		double weight = exp(member->log_weight);
+		double learning = 1 / fmin(estimator->samples + 2, shapes[i % SHAPES].memory);
 
 		clock_filter_predict(&member->filter, seconds);
 		member->log_weight += clock_filter_update(&member->filter,
-				(double)(sample->offset_ns - estimator->origin_ns),
+				difference(sample->offset_ns, estimator->origin_ns),
 				(double)sample->delay_ns, learning, &one);
 		sum += weight;
 		outlier += weight * one;
 	}
-	best = best_member(estimator);
-	top = best->log_weight;
-	estimator->evidence += top;
+	best = best_member(estimator)->filter;
+	top = best_member(estimator)->log_weight;
 	for (int i = 0; i < FILTERS; i++) {
-		struct member *member = &estimator->members[i];
-
-		member->log_weight -= top;
-		if (member->log_weight < -BEHIND)
-			start_anew(member, best, -BEHIND);
+		estimator->members[i].log_weight -= top;
+		if (estimator->members[i].log_weight < -BEHIND)
+			go_on_from(&estimator->members[i], &best);
 	}
+	estimator->evidence += top;
 	estimator->free_ns = sample->free_ns;
 	estimator->samples++;
 	return outlier / sum;
 }
 
-// Keeps the nanoseconds of offsets of any size.
-static void move_origin(struct estimator *estimator)
-{
-	double whole = rint(best_member(estimator)->filter.state[FILTER_OFFSET]);
-
-	estimator->origin_ns += (int64_t)whole;
-	for (int i = 0; i < FILTERS; i++)
-		estimator->members[i].filter.state[FILTER_OFFSET] -= whole;
-}
-
+// Starts from the prior and learns the last `count` samples.
 static double replay(struct estimator *estimator, unsigned count)
 {
-	double outlier = 0;
+	const struct sample *first = recent(estimator, count - 1);
+	double wait = guess_wait(estimator, count), outlier = 0;
 
-	estimator->origin_ns = recent(estimator, count - 1)->offset_ns;
-	estimator->free_ns = recent(estimator, count - 1)->free_ns;
+	estimator->origin_ns = first->offset_ns;
+	estimator->free_ns = first->free_ns;
 	estimator->samples = 0;
 	estimator->evidence = 0;
 	for (int i = 0; i < FILTERS; i++)
-		start_filter(estimator, i, count);
+		start_member(estimator, i, wait, fmax((double)first->delay_ns, 1));
 	while (count-- > 0)
 		outlier = learn(estimator, recent(estimator, count));
 	return outlier;
@@ -224,34 +206,60 @@ static double replay(struct estimator *estimator, unsigned count)
 static void start_over(struct estimator *estimator)
 {
 	const struct sample *first = recent(estimator, LOST - 1);
-	double seconds = (double)(estimator->free_ns - first->free_ns) * 1e-9, best = -INFINITY;
-	double evidence, jump, anew;
-	struct estimate estimate;
+	double max_skew = estimator->options.max_skew * NS_PER_S, best = -INFINITY;
+	struct estimate now;
 	struct prior priors[3];
 	int choice = 0;
 
-	estimator_at(estimator, estimator->free_ns, &estimate);
-	jump = (double)(estimate.offset_ns - first->offset_ns) - estimate.frequency * 1e9 * seconds;
-	anew = log1p(fabs(jump) / (double)first->delay_ns);
-	priors[0] = (struct prior){ jump, estimate.offset_sd_ns * DOUBT + 1, estimate.frequency * 1e9,
-		fmin(fmax(estimate.frequency_sd * DOUBT, LEAST_SKEW), estimator->options.max_skew) * 1e9 };
-	priors[1] = priors[0];
-	priors[1].offset = 0;
-	priors[1].offset_sd = 0;
-	priors[2] = priors[1];
-	priors[2].frequency_sd = estimator->options.max_skew * 1e9;
+	estimator_at(estimator, estimator->free_ns, &now);
+	priors[0] = (struct prior){
+		.offset = difference(now.offset_ns, first->offset_ns)
+				- now.frequency * difference(estimator->free_ns, first->free_ns),
+		.offset_sd = DOUBT * now.offset_sd_ns + 1,
+		.frequency = now.frequency * NS_PER_S,
+		.frequency_sd = fmin(
+				fmax(DOUBT * now.frequency_sd, LEAST_SKEW) * NS_PER_S, max_skew),
+	};
+	priors[1] = (struct prior){ 0, 0, priors[0].frequency, priors[0].frequency_sd };
+	priors[2] = (struct prior){ 0, 0, priors[0].frequency,
+		hypot(max_skew, priors[0].frequency) };
 	for (int i = 0; i < 3; i++) {
+		// That the source's time is another is the less likely the farther it is.
+		double doubt = i ? log1p(fabs(priors[0].offset) / fmax((double)first->delay_ns, 1))
+				 : 0;
+
 		estimator->prior = priors[i];
 		replay(estimator, LOST);
-		evidence = estimator->evidence - (i > 0 ? anew : 0);
-		if (evidence > best) {
-			best = evidence;
+		if (estimator->evidence - doubt > best) {
+			best = estimator->evidence - doubt;
 			choice = i;
 		}
 	}
 	estimator->prior = priors[choice];
 	replay(estimator, LOST);
+	estimator->settled = false;
 	estimator->outliers = 0;
+}
+
+// The noise is learned too slowly for a link that has become quiet by far.
+static bool is_calm(const struct estimator *estimator)
+{
+	const struct noise_model *noise = best_member(estimator)->filter.noise;
+
+	return estimator->settled
+			&& CALM * guess_wait(estimator, REPLAYED)
+			< fmax(noise_model_deviation(&noise[0]), noise_model_deviation(&noise[1]));
+}
+
+// Keeps the nanoseconds of offsets of any size.
+static void move_origin(struct estimator *estimator)
+{
+	double whole = rint(best_member(estimator)->filter.state[FILTER_OFFSET]);
+
+	if (__builtin_add_overflow(estimator->origin_ns, (int64_t)whole, &estimator->origin_ns))
+		return;
+	for (int i = 0; i < FILTERS; i++)
+		estimator->members[i].filter.state[FILTER_OFFSET] -= whole;
 }
 
 bool estimator_add(struct estimator *estimator, const struct sample *sample)
@@ -259,51 +267,67 @@ bool estimator_add(struct estimator *estimator, const struct sample *sample)
 	double outlier;
 
 	estimator->recent[estimator->recent_count++ % REPLAYED] = *sample;
-	if (estimator->samples < REPLAYED)
-		outlier = replay(estimator, estimator->samples + 1);
-	else
+	estimator->settled = estimator->settled || estimator->samples >= REPLAYED;
+	if (estimator->settled)
 		outlier = learn(estimator, sample);
+	else
+		outlier = replay(estimator, estimator->samples + 1);
 	estimator->outliers = outlier > 0.5 ? estimator->outliers + 1 : 0;
-	if (estimator->outliers >= LOST)
+	if (estimator->outliers >= LOST || is_calm(estimator))
 		start_over(estimator);
 	move_origin(estimator);
 	return estimator->outliers == 0;
 }
 
+static void mix(const struct clock_filter filters[FILTERS], const double weights[FILTERS],
+		int state, double *mean, double *deviation)
+{
+	double square = 0;
+
+	*mean = 0;
+	for (int i = 0; i < FILTERS; i++)
+		*mean += weights[i] * filters[i].state[state];
+	for (int i = 0; i < FILTERS; i++) {
+		double apart = filters[i].state[state] - *mean;
+
+		square += weights[i] * (apart * apart + filters[i].variance[state][state]);
+	}
+	*deviation = sqrt(square);
+}
+
 bool estimator_at(const struct estimator *estimator, int64_t free_ns, struct estimate *estimate)
 {
-	double seconds = fmax((double)(free_ns - estimator->free_ns), 0) * 1e-9;
-	double sum = 0, offset = 0, offset2 = 0, frequency = 0, frequency2 = 0, jitter = 0, wander = 0, doubt;
+	double seconds = fmax(difference(free_ns, estimator->free_ns), 0) / NS_PER_S, sum = 0;
+	double weights[FILTERS], offset, offset_sd, frequency, frequency_sd, jitter = 0, wander = 0,
+									     few;
+	struct clock_filter filters[FILTERS];
 
 	if (estimator->samples == 0)
 		return false;
+	few = 1 + FEW / estimator->samples;
 	for (int i = 0; i < FILTERS; i++) {
-		struct clock_filter filter = estimator->members[i].filter;
-		double weight = exp(estimator->members[i].log_weight);
-		const double *state = filter.state;
-
-		clock_filter_predict(&filter, seconds);
-		sum += weight;
-		offset += weight * state[FILTER_OFFSET];
-		offset2 += weight * (state[FILTER_OFFSET] * state[FILTER_OFFSET]
-				+ filter.variance[FILTER_OFFSET][FILTER_OFFSET]);
-		frequency += weight * state[FILTER_FREQUENCY];
-		frequency2 += weight * (state[FILTER_FREQUENCY] * state[FILTER_FREQUENCY]
-				+ filter.variance[FILTER_FREQUENCY][FILTER_FREQUENCY]);
-		jitter += weight * hypot(noise_model_deviation(&filter.noise[0]),
-				noise_model_deviation(&filter.noise[1])) / 2;
-		wander += weight * filter.wander;
+		weights[i] = exp(estimator->members[i].log_weight);
+		sum += weights[i];
+		filters[i] = estimator->members[i].filter;
+		clock_filter_predict(&filters[i], seconds);
 	}
-	offset /= sum;
-	frequency /= sum;
-	doubt = 1 + FEW / estimator->samples;
+	for (int i = 0; i < FILTERS; i++) {
+		weights[i] /= sum;
+		wander += weights[i] * filters[i].wander;
+		jitter += weights[i]
+				* hypot(noise_model_deviation(&filters[i].noise[0]),
+						noise_model_deviation(&filters[i].noise[1]))
+				/ 2;
+	}
+	mix(filters, weights, FILTER_OFFSET, &offset, &offset_sd);
+	mix(filters, weights, FILTER_FREQUENCY, &frequency, &frequency_sd);
 	*estimate = (struct estimate){
 		.offset_ns = estimator->origin_ns + llround(offset),
-		.frequency = frequency * 1e-9,
-		.offset_sd_ns = doubt * sqrt(offset2 / sum - offset * offset),
-		.frequency_sd = doubt * sqrt(frequency2 / sum - frequency * frequency) * 1e-9,
-		.jitter_ns = jitter / sum,
-		.wander = wander / sum * 1e-9,
+		.frequency = frequency / NS_PER_S,
+		.offset_sd_ns = few * offset_sd,
+		.frequency_sd = few * frequency_sd / NS_PER_S,
+		.jitter_ns = jitter,
+		.wander = wander / NS_PER_S,
 	};
 	return true;
 }

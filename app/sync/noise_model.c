@@ -8,10 +8,10 @@
 
 #define MOST_STAGES    8
 #define FRACTION_DEPTH 40
-#define TAIL           -3.0  // below it the continued fraction is exact to the last digits
-#define CERTAIN        8.0   // above it I_1 is 1
+#define TAIL           -3.0 // below it the continued fraction is exact to the last digits
+#define CERTAIN        8.0  // above it I_1 is 1
 #define OUTLIERS       1e-3 // share of values that are expected to be
-#define OUTLIER_WIDTH  1e4 // over how many deviations they spread
+#define OUTLIER_WIDTH  1e4  // over how many deviations they spread
 
 // ratios[1..stages + 1] at w.
 static void find_ratios(double w, unsigned stages, double ratios[MOST_STAGES + 2])
