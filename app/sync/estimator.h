@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How far and how fast one source's time moves away from our clock's free time, from samples whose
 // delays are noisy, one-sided and of a distribution nobody tells us. Pure; floating point; the
-// control thread's. docs/decisions tells why this estimator and not another.
+// control thread's. docs/decisions/0006 tells why this estimator and not another.
 #pragma once
 
 #include "sync/sample.h"
@@ -16,9 +16,9 @@ struct estimator_options {
 };
 
 struct estimate {
-	int64_t offset_ns; // of the source's time less free time
-	double frequency;  // growth of the offset, s/s; positive: our clock is slow
-	double offset_sd_ns;
+	int64_t offset_ns;   // of the source's time less free time
+	double frequency;    // growth of the offset, s/s; positive: our clock is slow
+	double offset_sd_ns; // of the model's, an asymmetric base delay not counted: no bound
 	double frequency_sd;
 	double jitter_ns; // deviation of a single sample as it comes from the link
 	double wander;    // of the frequency, per sqrt(s), as found

@@ -138,6 +138,28 @@ static void test_four_samples_are_of_use(void **)
 	stop(&world);
 }
 
+// Of so few samples the noise is guessed, and the doubt must say so.
+static void test_first_deviations_are_honest(void **)
+{
+	uint64_t random = test_seed();
+	int within = 0, beyond = 0;
+
+	for (int i = 0; i < 400; i++) {
+		struct world world = start(random_next(&random));
+		struct estimate estimate;
+		double error;
+
+		watch(&world, 4);
+		estimate = ask(&world);
+		error = fabs((double)estimate.offset_ns - world.offset_ns);
+		within += error <= estimate.offset_sd_ns;
+		beyond += error > 3 * estimate.offset_sd_ns;
+		stop(&world);
+	}
+	assert_in_range(within, 400 * 0.78, 400 * 0.96);
+	assert_in_range(beyond, 0, 400 * 0.025);
+}
+
 static void test_finds_what_there_is(void **)
 {
 	struct world world = start(test_seed());
@@ -379,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_knows_nothing_at_first),
 		cmocka_unit_test(test_one_sample_is_an_offset),
 		cmocka_unit_test(test_four_samples_are_of_use),
+		cmocka_unit_test(test_first_deviations_are_honest),
 		cmocka_unit_test(test_finds_what_there_is),
 		cmocka_unit_test(test_doubt_grows_with_time),
 		cmocka_unit_test(test_deviation_is_honest),
