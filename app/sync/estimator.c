@@ -16,6 +16,7 @@
 #define WANDER_STEP  3.162
 #define HABIT        1.0  // at first odds fall so with the logarithm of wander / expected wander
 #define BEHIND       12.0 // logarithm of the odds at which a filter goes on from the best
+#define SILENT       8.0 // and at which it is no part of the estimate: a wild one spoils far predictions
 #define REPLAYED     8    // first samples, gone over again until they tell how large the noise is
 #define LOST         5    // outliers in a row: the world is another
 #define CALM         30.0 // the last samples' noise so much smaller is no accident
@@ -306,7 +307,9 @@ bool estimator_at(const struct estimator *estimator, int64_t free_ns, struct est
 		return false;
 	few = 1 + FEW / estimator->samples;
 	for (int i = 0; i < FILTERS; i++) {
-		weights[i] = exp(estimator->members[i].log_weight);
+		weights[i] = estimator->members[i].log_weight < -SILENT
+				? 0
+				: exp(estimator->members[i].log_weight);
 		sum += weights[i];
 		filters[i] = estimator->members[i].filter;
 		clock_filter_predict(&filters[i], seconds);

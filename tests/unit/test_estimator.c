@@ -185,6 +185,11 @@ static void test_doubt_grows_with_time(void **)
 	assert_true(estimator_at(world.estimator, (world.s + 4000) * NS_PER_S, &later));
 	expect_near((double)(later.offset_ns - now.offset_ns), now.frequency * 4000e9, 2);
 	assert_true(later.offset_sd_ns > 10 * now.offset_sd_ns);
+	assert_true(later.offset_sd_ns < 3
+					* hypot(4000e9 * now.frequency_sd,
+							now.wander * 1e9
+									* sqrt(4000.0 * 4000 * 4000
+											/ 3)));
 	assert_true(later.frequency_sd > now.frequency_sd);
 	stop(&world);
 }
