@@ -14,7 +14,7 @@
 #define KEY_BITS  128
 #define ALIGNMENT 64
 #define ENTRIES   64 // of a node
-#define ROOT_BITS 12 // at most; 14 are no faster with 100,000 prefixes
+#define ROOT_BITS 13 // at most; with more, the uppermost nodes leave the cache
 
 struct acl_node {
 	uint64_t path;     // the address bits that lead here, as many as `at` in its half
