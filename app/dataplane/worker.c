@@ -28,6 +28,9 @@
 #define FLAGS_KEPT     (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)
 #define FLAGS_STRIPPED (RTE_MBUF_F_RX_VLAN_STRIPPED | RTE_MBUF_F_RX_QINQ_STRIPPED)
 
+#define FLAGS_CHECKSUMS (RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK)
+#define FLAGS_GOOD      (RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+
 static_assert(BURST <= REQUESTS);
 static_assert(PLAIN_PAYLOAD == NTP_HEADER_SIZE);
 
@@ -90,6 +93,10 @@ static bool receive(struct worker *worker, struct queue *queue, struct burst *bu
 static void count_each(struct queue *queue, const uint8_t *verdicts, unsigned verdict_count)
 {
 	for (unsigned i = 0, start = 0; i < verdict_count; start = i) {
+		const uint64_t eight = verdicts[start] * UINT64_C(0x0101010101010101);
+
+		while (i + 8 <= verdict_count && load_word64(verdicts + i) == eight)
+			i += 8;
 		while (i < verdict_count && verdicts[i] == verdicts[start])
 			i++;
 		count_more(&queue->verdicts[verdicts[start]], i - start);
@@ -166,6 +173,18 @@ static unsigned sort_any(struct worker *worker, struct queue *queue, struct burs
 	return 0;
 }
 
+// Without the port's word that nothing is wrong with it. IPv6 has no header checksum, and not every
+// port says that it is good all the same.
+static bool is_plain_all_the_same(
+		const struct rte_mbuf *mbuf, const struct plain *plain, const uint8_t *at)
+{
+	uint64_t checksums = plain->ipv6 ? RTE_MBUF_F_RX_L4_CKSUM_MASK : FLAGS_CHECKSUMS;
+
+	return has_flags(mbuf, FLAGS_STRIPPED, 0)
+			&& (has_flags(mbuf, checksums, FLAGS_GOOD & checksums)
+					|| plain_is_intact(plain, at));
+}
+
 // Whether the frame is a plain request, which is then put at `r`.
 static bool sort_plain(struct burst *burst, const struct rte_mbuf *mbuf, unsigned r)
 {
@@ -173,17 +192,10 @@ static bool sort_plain(struct burst *burst, const struct rte_mbuf *mbuf, unsigne
 	uint8_t *at = rte_pktmbuf_mtod(mbuf, uint8_t *);
 	const struct plain *plain = plain_find(&burst->host->plain, at, mbuf->data_len);
 
-	if (__builtin_expect(!plain || mbuf->nb_segs > 1 || !has_flags(mbuf, FLAGS_STRIPPED, 0), 0))
+	if (__builtin_expect(!plain || mbuf->nb_segs > 1, 0))
 		return false;
-	// IPv6 has no header checksum, and not every port says that it is good all the same.
-	bool header_good = plain->ipv6
-			|| has_flags(mbuf, RTE_MBUF_F_RX_IP_CKSUM_MASK,
-					RTE_MBUF_F_RX_IP_CKSUM_GOOD);
-
-	if ((!header_good
-			    || !has_flags(mbuf, RTE_MBUF_F_RX_L4_CKSUM_MASK,
-					    RTE_MBUF_F_RX_L4_CKSUM_GOOD))
-			&& !plain_is_intact(plain, at))
+	if (!has_flags(mbuf, FLAGS_STRIPPED | FLAGS_CHECKSUMS, FLAGS_GOOD)
+			&& !is_plain_all_the_same(mbuf, plain, at))
 		return false;
 	requests->payload[r] = at + plain->udp_at + UDP_SIZE;
 	requests->flags[r] = ntp_client_replies[requests->payload[r][NTP_LEAP_VERSION_MODE]];
@@ -220,7 +232,7 @@ static void sort(struct worker *worker, struct queue *queue, struct burst *burst
 }
 
 // Takes out what gets no reply.
-static void drop_refused(struct queue *queue, struct burst *burst, bool has_clients)
+static void drop_some(struct queue *queue, struct burst *burst, bool has_clients)
 {
 	struct requests *requests = &burst->requests;
 	uint8_t refused[BURST];
@@ -245,14 +257,27 @@ static void drop_refused(struct queue *queue, struct burst *burst, bool has_clie
 	count_each(queue, refused, refused_count);
 }
 
+static void drop_all(struct queue *queue, struct burst *burst)
+{
+	const unsigned count = burst->requests.count;
+
+	memcpy(burst->dropped + burst->dropped_count, burst->asking,
+			count * sizeof(burst->asking[0]));
+	burst->dropped_count += count;
+	burst->requests.count = 0;
+	count_each(queue, burst->requests.verdict, count);
+}
+
 static void admit(struct worker *worker, struct queue *queue, const struct policy *policy,
 		struct burst *burst)
 {
 	unsigned admitted = responder_admit(
 			&worker->responder, policy, &burst->serving, &burst->requests);
 
-	if (admitted < burst->requests.count)
-		drop_refused(queue, burst, worker->responder.clients != NULL);
+	if (admitted == 0)
+		drop_all(queue, burst);
+	else if (admitted < burst->requests.count)
+		drop_some(queue, burst, worker->responder.clients != NULL);
 }
 
 static inline void write_replies(struct reply_maker *maker, struct burst *burst, bool has_clients)
@@ -366,6 +391,30 @@ static void transmit_replies(struct worker *worker, struct queue *queue, struct 
 				time_map_utc(&burst->page.map, now));
 }
 
+// Buffers as most are, whole, unshared and of one pool, go back to it together, without a look at the
+// second line of each.
+static void free_buffers(struct rte_mbuf **mbufs, unsigned count)
+{
+	enum {
+		AT = offsetof(struct rte_mbuf, data_off)
+	};
+	static const uint16_t whole[] = { 0, 1, 1, 0 }, these[] = { 0, UINT16_MAX, UINT16_MAX, 0 };
+	static_assert(offsetof(struct rte_mbuf, refcnt) == AT + 2);
+	static_assert(offsetof(struct rte_mbuf, nb_segs) == AT + 4);
+	struct rte_mempool *pool = mbufs[0]->pool;
+	uint64_t unlike = 0, counts = load_word64((const uint8_t *)whole);
+
+	for (unsigned i = 0; i < count; i++)
+		unlike |= ((load_word64((const uint8_t *)mbufs[i] + AT) ^ counts)
+					  & load_word64((const uint8_t *)these))
+				| ((uintptr_t)mbufs[i]->pool ^ (uintptr_t)pool)
+				| (mbufs[i]->ol_flags & FLAGS_KEPT);
+	if (unlike == 0)
+		rte_mempool_put_bulk(pool, (void **)mbufs, count);
+	else
+		rte_pktmbuf_free_bulk(mbufs, count);
+}
+
 // Returns how many frames there were.
 static unsigned serve(struct worker *worker, struct queue *queue, const struct policy *policy,
 		const struct host *host)
@@ -384,7 +433,7 @@ static unsigned serve(struct worker *worker, struct queue *queue, const struct p
 		transmit_replies(worker, queue, &burst);
 	}
 	if (burst.dropped_count > 0)
-		rte_pktmbuf_free_bulk(burst.dropped, burst.dropped_count);
+		free_buffers(burst.dropped, burst.dropped_count);
 	return burst.count;
 }
 

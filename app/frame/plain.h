@@ -93,7 +93,7 @@ static inline const struct plain *plain_find(
 {
 	if (length < PLAIN_IPV4)
 		return NULL;
-	uint64_t from = load_word64(at + 4) >> 16 << 16;
+	uint64_t from = load_word64(at + ETHERNET_SOURCE) << 16;
 
 	if (load_word64(at) << 16 != set->mac || from == set->mac || (at[ETHERNET_SOURCE] & 1))
 		return NULL;
