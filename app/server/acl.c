@@ -251,14 +251,6 @@ size_t acl_bytes_used(const struct acl *acl)
 	return sizeof(*acl) + acl->node_count * sizeof(acl->nodes[0]);
 }
 
-// Those of a burst that are still under way, always the first of the arrays.
-struct search {
-	const struct acl_node *nodes[ACL_BURST];
-	uint8_t entries[ACL_BURST];
-	uint8_t lanes[ACL_BURST]; // whose they are
-	unsigned left;
-};
-
 // Where a lookup is in the table.
 struct place {
 	const struct acl_node *node;
@@ -321,7 +313,7 @@ bool acl_allows(const struct acl *acl, const struct address *address)
 	return place.allowed;
 }
 
-static inline void search_on(struct search *search, struct place place, uint8_t lane)
+static inline void search_on(struct acl_search *search, struct place place, uint8_t lane)
 {
 	search->nodes[search->left] = place.node;
 	search->entries[search->left] = (uint8_t)place.entry;
@@ -329,7 +321,7 @@ static inline void search_on(struct search *search, struct place place, uint8_t 
 	search->left += place.deeper;
 }
 
-static inline void descend(const struct acl *acl, struct search *search)
+static inline void descend(const struct acl *acl, struct acl_search *search)
 {
 	for (unsigned i = 0; i < search->left; i++) {
 		search->nodes[i] = child_of(acl, search->nodes[i], search->entries[i]);
@@ -337,10 +329,16 @@ static inline void descend(const struct acl *acl, struct search *search)
 	}
 }
 
-static void begin(const struct acl *acl, const struct address addresses[], unsigned count,
-		struct search *search, bool allowed[])
+void acl_begin(const struct acl *acl, const struct address addresses[], unsigned count,
+		bool allowed[], struct acl_search *search)
 {
+	assert(count <= ACL_BURST);
 	search->left = 0;
+	if (acl->one_range) {
+		for (unsigned i = 0; i < count; i++)
+			allowed[i] = allows_by_range(acl, &addresses[i]);
+		return;
+	}
 	for (unsigned i = 0; i < count; i++) {
 		struct place place = root_place(acl, &addresses[i]);
 
@@ -350,8 +348,8 @@ static void begin(const struct acl *acl, const struct address addresses[], unsig
 	descend(acl, search);
 }
 
-static void finish(const struct acl *acl, const struct address addresses[], struct search *search,
-		bool allowed[])
+void acl_finish(const struct acl *acl, const struct address addresses[], bool allowed[],
+		struct acl_search *search)
 {
 	while (search->left > 0) {
 		unsigned left = search->left;
@@ -371,14 +369,8 @@ static void finish(const struct acl *acl, const struct address addresses[], stru
 void acl_look_up(const struct acl *acl, const struct address addresses[], unsigned count,
 		bool allowed[])
 {
-	struct search search;
+	struct acl_search search;
 
-	assert(count <= ACL_BURST);
-	if (acl->one_range) {
-		for (unsigned i = 0; i < count; i++)
-			allowed[i] = allows_by_range(acl, &addresses[i]);
-		return;
-	}
-	begin(acl, addresses, count, &search, allowed);
-	finish(acl, addresses, &search, allowed);
+	acl_begin(acl, addresses, count, allowed, &search);
+	acl_finish(acl, addresses, allowed, &search);
 }

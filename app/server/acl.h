@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define ACL_BURST 64
 
@@ -19,6 +20,15 @@ struct acl_rule {
 };
 
 struct acl;
+struct acl_node;
+
+// Those of a burst whose verdict is not final yet, always the first of the arrays.
+struct acl_search {
+	const struct acl_node *nodes[ACL_BURST];
+	uint8_t entries[ACL_BURST];
+	uint8_t lanes[ACL_BURST]; // whose they are
+	unsigned left;
+};
 
 // Bytes of 64-byte aligned memory that acl_build() needs for these rules.
 size_t acl_size(const struct acl_rule *rules, size_t count);
@@ -32,3 +42,8 @@ bool acl_allows(const struct acl *acl, const struct address *address);
 // fetches what many need at once.
 void acl_look_up(const struct acl *acl, const struct address addresses[], unsigned count,
 		bool allowed[]);
+// The same in two parts, between which there is time for the cache to fetch what the second needs.
+void acl_begin(const struct acl *acl, const struct address addresses[], unsigned count,
+		bool allowed[], struct acl_search *search);
+void acl_finish(const struct acl *acl, const struct address addresses[], bool allowed[],
+		struct acl_search *search);

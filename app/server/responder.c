@@ -109,12 +109,14 @@ unsigned responder_admit(struct responder *responder, const struct policy *polic
 		const struct serving *serving, struct requests *requests)
 {
 	bool allowed[REQUESTS] = { false };
+	struct acl_search search;
 
 	if (requests->count == 0)
 		return 0;
+	acl_begin(policy->access, requests->source, requests->count, allowed, &search);
 	if (responder->clients)
 		expect_clients(responder->clients, policy, serving, requests);
-	acl_look_up(policy->access, requests->source, requests->count, allowed);
+	acl_finish(policy->access, requests->source, allowed, &search);
 	return responder->clients ? admit_clients(responder->clients, requests, allowed)
 				  : admit_allowed(requests, allowed);
 }
