@@ -6,11 +6,11 @@
 
 packages_for() {
 	case $1 in
-	build) say clang gcc libbpf-dev libc6-dev meson ninja-build pkgconf libdpdk-dev libjansson-dev libnuma-dev ;;
+	build) say clang gcc libbpf-dev libc6-dev meson ninja-build pkgconf libdpdk-dev libjansson-dev libnuma-dev nettle-dev ;;
 	run) say iproute2 kmod python3 ;;
 	check) say binutils clang clang-format libclang-rt-14-dev libcmocka-dev shellcheck universal-ctags ;;
 	bench) say dpdk-dev gnuplot-nox iproute2 nftables procps python3-scapy ;;
-	lab) say cpio dpdk-dev ethtool gnuplot-nox iproute2 iputils-ping netbase nftables python3-scapy qemu-system-x86 ;;
+	lab) say cpio dpdk-dev ethtool gnuplot-nox iproute2 iputils-ping netbase nftables python3-scapy qemu-system-x86 strace ;;
 	fresh) say debootstrap ;;
 	-h | --help) usage >&2 && return 1 ;;
 	*) die "no package list named $1" ;;

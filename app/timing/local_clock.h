@@ -47,6 +47,9 @@ struct local_clock_driver {
 	void (*close)(struct local_clock *clock);
 	// The time, from any thread.
 	utc_t (*now)(const struct local_clock *clock);
+	// What it shows when CLOCK_REALTIME, which the kernel stamps by, shows `real`, a short while ago. NULL:
+	// it is that clock.
+	utc_t (*from_real)(const struct local_clock *clock, utc_t real);
 	// Any thread. Returns 0 or -errno.
 	int (*state)(const struct local_clock *clock, struct local_clock_state *state);
 	// These are NULL where the clock is not ours to steer. One thread; the first one takes the clock over.

@@ -62,12 +62,16 @@ static void null_close(struct local_clock *clock)
 	clock->private = NULL;
 }
 
-static utc_t null_now(const struct local_clock *clock)
+static utc_t null_from_real(const struct local_clock *clock, utc_t real)
 {
 	struct adjustment adjustment = current(clock);
-	utc_t real = kernel_clock_now(clock);
 
 	return utc_add(real, moved_to(&adjustment, real).offset_ns);
+}
+
+static utc_t null_now(const struct local_clock *clock)
+{
+	return null_from_real(clock, kernel_clock_now(clock));
 }
 
 static int null_state(const struct local_clock *clock, struct local_clock_state *state)
@@ -120,6 +124,7 @@ const struct local_clock_driver local_clock_null = {
 	.open = null_open,
 	.close = null_close,
 	.now = null_now,
+	.from_real = null_from_real,
 	.state = null_state,
 	.step = null_step,
 	.set_frequency = null_set_frequency,

@@ -109,6 +109,26 @@ static void null_runs_as_fast_as_told_without_a_jump(void **)
 	null.driver->close(&null);
 }
 
+// What the kernel stamped a moment ago is told as the software clock would have shown it.
+static void null_tells_stamps_of_the_kernel(void **)
+{
+	struct local_clock null = open_clock(&local_clock_null);
+	int64_t began = real_ns();
+
+	null.driver->step(&null, INT64_C(3'000'000'000));
+	null_set_frequency(&null, 0.1);
+	utc_t real = { real_ns() };
+	utc_t now = null.driver->now(&null);
+	utc_t stamped = null.driver->from_real(&null, real);
+	utc_t earlier = null.driver->from_real(&null, utc_add(real, -1'000'000));
+	int64_t took_ns = real_ns() - began;
+
+	assert_in_range(utc_diff_ns(now, stamped), 0, 2 * took_ns);
+	assert_in_range(utc_diff_ns(stamped, real), 3 * NS_PER_S, 3 * NS_PER_S + took_ns);
+	assert_in_range(utc_diff_ns(stamped, earlier), 1'099'998, 1'100'002);
+	null.driver->close(&null);
+}
+
 // Each time less than a nanosecond is gained; nanoseconds rounded down would leave nothing of it. Bounds,
 // as the machine may take us off the CPU between any two lines.
 static void null_loses_nothing_in_many_changes_of_frequency(void **)
@@ -174,6 +194,7 @@ int main(void)
 		cmocka_unit_test(follow_is_vouched_for_below_16_seconds_of_error),
 		cmocka_unit_test(null_steps_when_told),
 		cmocka_unit_test(null_runs_as_fast_as_told_without_a_jump),
+		cmocka_unit_test(null_tells_stamps_of_the_kernel),
 		cmocka_unit_test(null_loses_nothing_in_many_changes_of_frequency),
 		cmocka_unit_test(null_takes_no_frequency_beyond_its_bounds),
 		cmocka_unit_test(follow_is_not_ours_to_steer),
