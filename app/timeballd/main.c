@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// timeballd: serves time from DPDK ports. Parses, opens, runs, closes; says in one line why not.
+// timeballd: serves time from DPDK ports, or follows servers. Parses, opens, runs, closes; says in one
+// line why not.
 #include "base/log.h"
 #include "config/config.h"
 #include "control/control.h"
+#include "timeballd/client.h"
 #include "timeballd/notify.h"
 #include "timeballd/options.h"
 #include "timeballd/process.h"
 #include "timeballd/server.h"
+#include "timeballd/supported.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,62 +71,132 @@ static int set_up_process(const struct config *config, char *problem, size_t siz
 	return error;
 }
 
-// From open to close. Returns 0 or -errno with `problem` filled.
-static int serve(const struct options *options, struct config *config,
-		struct detachment *detachment, char *problem)
-{
+// What is open while the process runs.
+struct running {
+	const struct options *options;
+	struct config *config;
+	struct detachment *detachment;
 	struct notify notify;
+	char problem[PROBLEM_SIZE];
+};
+
+// Returns 0 or -errno with the problem filled.
+static int get_ready(struct running *running, const char *state)
+{
+	int error = set_up_process(running->config, running->problem, PROBLEM_SIZE);
+
+	if (error)
+		return error;
+	process_ready(running->detachment);
+	notify_say(&running->notify, state);
+	return 0;
+}
+
+// From open to close, as the next one. Returns the exit status, or -errno with the problem filled.
+static int serve(struct running *running)
+{
+	const struct options *options = running->options;
 	struct server_options server_options = {
-		.config = config,
+		.config = running->config,
 		.config_file = options->config_line_count ? NULL : options->config_path,
 		.family = options->family,
 		.software_clock = options->null_clock,
 		.exit_after_s = options->exit_after_s,
-		.notify = &notify,
+		.notify = &running->notify,
 	};
 	struct server *server = NULL;
+	int result = server_open(&server, &server_options, running->problem, PROBLEM_SIZE);
 
-	notify_open(&notify);
-	int error = server_open(&server, &server_options, problem, PROBLEM_SIZE);
-
-	if (!error)
-		error = set_up_process(config, problem, PROBLEM_SIZE);
-	if (!error) {
-		process_ready(detachment);
-		notify_say(&notify, "READY=1\nSTATUS=serving");
-		server_run(server);
-		notify_say(&notify, "STOPPING=1");
+	if (!result)
+		result = get_ready(running, "READY=1\nSTATUS=serving");
+	if (!result)
+		result = server_run(server);
+	if (result >= 0)
+		notify_say(&running->notify, "STOPPING=1");
+	if (result >= 0)
 		log_info("timeballd " VERSION " stopping");
-	}
 	server_close(server);
-	notify_close(&notify);
-	return error;
+	return result;
+}
+
+static int follow(struct running *running)
+{
+	static const enum client_mode modes[] = {
+		[OPTIONS_STEER] = CLIENT_STEERS,
+		[OPTIONS_SET_ONCE] = CLIENT_SETS_ONCE,
+		[OPTIONS_PRINT_ONCE] = CLIENT_PRINTS_ONCE,
+	};
+	const struct options *options = running->options;
+	struct client_options client_options = {
+		.config = running->config,
+		.family = options->family,
+		.software_clock = options->null_clock,
+		.mode = modes[options->mode],
+		.exit_after_s = options->exit_after_s,
+		.notify = &running->notify,
+	};
+	struct client *client = NULL;
+	int result = client_open(&client, &client_options, running->problem, PROBLEM_SIZE);
+
+	if (!result)
+		result = get_ready(running, "READY=1\nSTATUS=following servers");
+	if (!result)
+		result = client_run(client);
+	if (result >= 0)
+		notify_say(&running->notify, "STOPPING=1");
+	client_close(client);
+	if (result >= 0)
+		log_info("timeballd " VERSION " stopping");
+	return result;
+}
+
+static bool is_client(const struct options *options, const struct config *config)
+{
+	return options->mode != OPTIONS_STEER || supported_is_client(config);
+}
+
+// Returns the exit status, or -errno with the problem filled.
+static int run_with_pidfile(struct running *running)
+{
+	struct config *config = running->config;
+	int pidfile = -1;
+	int result = 0;
+
+	if (config->pidfile && running->options->mode != OPTIONS_PRINT_ONCE) {
+		pidfile = pidfile_open(config->pidfile, running->problem, PROBLEM_SIZE);
+		if (pidfile < 0)
+			return pidfile;
+	}
+	log_info("timeballd " VERSION " starting");
+	log_notices(config);
+	notify_open(&running->notify);
+	result = is_client(running->options, config) ? follow(running) : serve(running);
+	notify_close(&running->notify);
+	pidfile_close(pidfile, config->pidfile);
+	return result;
 }
 
 // In the process that stays: pidfile, log, server. Returns the exit status.
 static int run(const struct options *options, struct config *config, struct detachment *detachment)
 {
-	char problem[PROBLEM_SIZE] = "";
-	int pidfile = -1;
-	int error = control_catch_signals();
+	struct running running = {
+		.options = options,
+		.config = config,
+		.detachment = detachment,
+	};
+	int result = control_catch_signals();
 
-	if (!error && config->pidfile) {
-		pidfile = pidfile_open(config->pidfile, problem, sizeof(problem));
-		error = pidfile < 0 ? pidfile : 0;
-	}
-	if (!error) {
-		log_info("timeballd " VERSION " starting");
-		log_notices(config);
-		error = serve(options, config, detachment, problem);
-	}
-	if (error) {
-		log_fatal("%s", problem[0] ? problem : strerror(-error));
-		// The log may be where nobody looks; the terminal is still there until we are ready.
-		if (options->log_target != LOG_TO_STDERR)
-			fprintf(stderr, "timeballd: %s\n", problem[0] ? problem : strerror(-error));
-	}
-	pidfile_close(pidfile, config->pidfile);
-	return error ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (!result)
+		result = run_with_pidfile(&running);
+	if (result >= 0)
+		return result;
+	const char *problem = running.problem[0] ? running.problem : strerror(-result);
+
+	log_fatal("%s", problem);
+	// The log may be where nobody looks; the terminal is still there until we are ready.
+	if (options->log_target != LOG_TO_STDERR)
+		fprintf(stderr, "timeballd: %s\n", problem);
+	return EXIT_FAILURE;
 }
 
 // Goes to the background unless told to stay. Returns the exit status.

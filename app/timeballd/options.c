@@ -13,6 +13,15 @@
 
 #define SCHED_PRIORITY_MAX 99 // of SCHED_FIFO; chronyd's option goes to 100
 
+// Whoever asks for this waits for the result.
+static void once_take(struct options *options, enum options_mode mode)
+{
+	options->mode = mode;
+	options->foreground = true;
+	if (mode == OPTIONS_PRINT_ONCE)
+		options->needs_root = false;
+}
+
 // The letters that cannot be wrong.
 static void letter_take(struct options *options, int letter)
 {
@@ -43,6 +52,10 @@ static void letter_take(struct options *options, int letter)
 		break;
 	case 'p':
 		options->action = OPTIONS_PRINT_CONFIG;
+		break;
+	case 'q':
+	case 'Q':
+		once_take(options, letter == 'q' ? OPTIONS_SET_ONCE : OPTIONS_PRINT_ONCE);
 		break;
 	case 'u':
 		options->user = optarg;
@@ -105,12 +118,6 @@ static int option_take(struct options *options, int letter, char *message, size_
 	case 'P':
 	case 't':
 		return number_take(options, letter, message, size);
-	case 'q':
-	case 'Q':
-		snprintf(message, size,
-				"-%c: not supported yet: there is no upstream source to measure",
-				letter);
-		return -EINVAL;
 	case ':':
 		snprintf(message, size, "-%c: needs an argument", optopt);
 		return -EINVAL;
@@ -142,6 +149,8 @@ int options_parse(int argc, char **argv, struct options *options, char *message,
 		if (result)
 			break;
 	}
+	if (parsed.mode != OPTIONS_STEER)
+		parsed.log_target = LOG_TO_STDERR;
 	if (parsed.log_path)
 		parsed.log_target = LOG_TO_FILE;
 	if (optind < argc && parsed.action <= OPTIONS_PRINT_CONFIG) {
@@ -164,6 +173,8 @@ const char *options_usage(void)
 	       "  -l FILE     log to this file\n"
 	       "  -L LEVEL    least severity logged: -1 debug, 0 info, 1 warning, 2 error, 3 fatal\n"
 	       "  -x          never touch the system clock, serve a software clock\n"
+	       "  -q          set the clock once and exit\n"
+	       "  -Q          print the clock's offset and exit, change nothing\n"
 	       "  -t SECONDS  exit after this time\n"
 	       "  -m          lock all memory (lock_all)\n"
 	       "  -P PRIORITY real-time priority of the control thread (sched_priority)\n"
@@ -172,6 +183,5 @@ const char *options_usage(void)
 	       "  -4, -6      resolve host names to IPv4 or IPv6 addresses only\n"
 	       "  -v, -h      print the version, or this help, and exit\n"
 	       "\n"
-	       "Accepted without effect, as chronyd's: -F LEVEL, -r, -R, -s.\n"
-	       "Not supported yet: -q, -Q.\n";
+	       "Accepted without effect, as chronyd's: -F LEVEL, -r, -R, -s.\n";
 }

@@ -18,22 +18,30 @@ enum options_action {
 	OPTIONS_PRINT_USAGE,   // -h
 };
 
+// What becomes of the clock.
+enum options_mode {
+	OPTIONS_STEER,
+	OPTIONS_SET_ONCE,   // -q
+	OPTIONS_PRINT_ONCE, // -Q
+};
+
 // Strings belong to argv.
 struct options {
 	enum options_action action;
-	const char *config_path;        // -f
-	char *const *config_lines;      // the other arguments, each a line of configuration
-	unsigned config_line_count;     // 0: read the file
-	enum address_family family;     // -4, -6: resolve names to this one only; NONE: to either
-	bool foreground;                // -d, -n: do not become a daemon
-	enum log_target log_target;     // log_path with -l, else stderr with -d, else syslog
-	const char *log_path;           // -l
+	enum options_mode mode;
+	const char *config_path;    // -f
+	char *const *config_lines;  // the other arguments, each a line of configuration
+	unsigned config_line_count; // 0: read the file
+	enum address_family family; // -4, -6: resolve names to this one only; NONE: to either
+	bool foreground;            // -d, -n, -q, -Q: do not become a daemon
+	enum log_target log_target; // log_path with -l, else stderr with -d, -q, -Q, else syslog
+	const char *log_path;       // -l
 	enum log_severity log_severity; // -L, the least that is logged; a second -d: debug
 	bool lock_all;                  // -m, as the directive lock_all
 	int sched_priority;             // -P, overrides the directive; -1: not given
 	unsigned exit_after_s;          // -t; 0: run on
 	const char *user;               // -u, overrides the directive; NULL: not given
-	bool needs_root;                // cleared by -U: start as whoever one is
+	bool needs_root;                // cleared by -U and -Q: start as whoever one is
 	bool null_clock;                // -x: never touch the system clock, steer one of our own
 };
 

@@ -4,11 +4,12 @@
 #include "base/log.h"
 #include "control/control.h"
 #include "dataplane/eal.h"
-#include "drivers/clock/rival.h"
 #include "drivers/drivers.h"
 #include "drivers/xdp/filter.h"
 #include "timeballd/clients.h"
+#include "timeballd/clock_choice.h"
 #include "timeballd/cores.h"
+#include "timeballd/discipline_setup.h"
 #include "timeballd/plan.h"
 #include "timeballd/policy.h"
 #include "timeballd/ports.h"
@@ -38,6 +39,7 @@ struct server {
 	struct clients clients;
 	bool eal_running;
 	struct control control;
+	struct discipline_setup setup;
 	struct reload *reload; // under way, or NULL
 	bool reload_again;
 	struct plan plans[SUPPORTED_PORTS];
@@ -55,24 +57,12 @@ static int fail(int error, const char *what, char *problem, size_t size)
 
 static int open_clock(struct server *server, char *problem, size_t size)
 {
-	const struct local_clock_driver *driver = &local_clock_system;
-	int error;
+	const struct server_options *options = &server->options;
+	int error = clock_choose(
+			&server->clock, options->config, options->software_clock, problem, size);
 
-	if (server->options.software_clock)
-		driver = &local_clock_null;
-	else if (server->options.config->clock == CONFIG_CLOCK_FOLLOW)
-		driver = &local_clock_follow;
-	if (driver == &local_clock_system && server->options.config->upstream.source_count) {
-		error = rival_find("/proc", problem, size);
-		if (error)
-			return error;
-	}
-	error = driver->open(&server->clock);
-	if (error)
-		return fail(error, "clock", problem, size);
-	server->clock.driver = driver;
 	server->counter = counter_choose();
-	return 0;
+	return error;
 }
 
 // CPUs isolated at boot (isolcpus) are in nobody's affinity unless asked for; what the service
@@ -128,23 +118,24 @@ static int start_eal(struct server *server, char *problem, size_t size)
 	return error;
 }
 
-static void init_reference(struct server *server)
+// Without servers to follow, the clock itself says what it is worth.
+static int start_deciding(struct server *server, char *problem, size_t size)
 {
 	const struct config *config = server->options.config;
-	struct reference_options options = {
-		.local = {
-			.enabled = config->local.enabled,
-			.stratum = (uint8_t)config->local.stratum,
-			.distance = config->local.distance,
-			.activate = config->local.activate,
-			.waitsynced = config->local.waitsynced,
-			.waitunsynced = config->local.waitunsynced,
-		},
-		.follow_stratum = (uint8_t)config->follow_stratum,
-		.max_clock_error_ppb = (int64_t)(config->maxclockerror_ppm * 1000),
-	};
+	int error = discipline_setup_make(
+			&server->setup, config, server->options.family, &server->clock);
 
-	reference_init(&server->control.keeper, &options);
+	if (error)
+		return fail(error, "servers", problem, size);
+	reference_init(&server->control.keeper, &server->setup.control.options.reference);
+	if (config->upstream.source_count == 0)
+		return 0;
+	if (!server->clock.driver->step) {
+		log_warn("clock follow: somebody else steers it, and no server is asked");
+		return 0;
+	}
+	error = control_start_discipline(&server->control, &server->setup.control);
+	return error ? fail(error, "servers", problem, size) : 0;
 }
 
 // The first page is out before anybody can ask for the time.
@@ -163,7 +154,9 @@ static int start_publishing(struct server *server, char *problem, size_t size)
 	if (error)
 		return fail(error, "clock", problem, size);
 	server->control.clock = &server->clock;
-	init_reference(server);
+	error = start_deciding(server, problem, size);
+	if (error)
+		return error;
 	error = control_decide(&server->control);
 	if (error)
 		return fail(error, "clock", problem, size);
@@ -275,11 +268,6 @@ static int open_all(struct server *server, char *problem, size_t size)
 	struct policy *policy;
 	int error = supported_check(config, problem, size);
 
-	if (!error && supported_is_client(config)) {
-		error = -ENOTSUP;
-		snprintf(problem, size,
-				"no `serve` line to serve by, and following servers has no effect yet");
-	}
 	if (error)
 		return error;
 	policy = policy_build(config, server->options.family, problem, size);
@@ -329,11 +317,11 @@ int server_open(struct server **result, const struct server_options *options, ch
 	return 0;
 }
 
-void server_run(struct server *server)
+int server_run(struct server *server)
 {
 	log_info("serving: %u port(s), %u worker(s), control on CPU %u", ports_count(server->ports),
 			server->workers.running, server->cores.control);
-	control_run(&server->control);
+	return control_run(&server->control) == CONTROL_GAVE_UP ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 // DPDK takes its program off when a port is closed, but not when one could not be opened.
@@ -357,6 +345,8 @@ void server_close(struct server *server)
 	clients_log_counters(&server->clients);
 	int error = ports_close(server->ports);
 
+	control_stop_discipline(&server->control);
+	discipline_setup_free(&server->setup);
 	publisher_close(server->control.publisher);
 	if (error)
 		return; // the ports thread still runs: what it may use is left to it until the process ends

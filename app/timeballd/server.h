@@ -24,6 +24,6 @@ struct server_options {
 // in `problem`.
 int server_open(struct server **server, const struct server_options *options, char *problem,
 		size_t size);
-// Serves until a signal says stop.
-void server_run(struct server *server);
+// Serves until a signal says stop. Returns the exit status.
+int server_run(struct server *server);
 void server_close(struct server *server); // NULL and half-opened are fine

@@ -64,8 +64,6 @@ def bad_directive(bench):
 
 @case("refused", "options that would mislead a script fail, and say so")
 def refused_options(bench):
-    for option in "-q", "-Q":
-        complains(run(bench, option, "-x", "server 192.168.1.10 iburst"), option)
     complains(run(bench, "-z"), "-z")
     complains(run(bench, "-f"), "-f")
     complains(run(bench, "-P", "500"), "-P")

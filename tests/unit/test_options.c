@@ -83,6 +83,24 @@ static void letters_that_take_nothing_set_their_flag(void **)
 	assert_true(options_of(&command, "-mxUn").null_clock);
 }
 
+static void whoever_sets_or_prints_once_waits_for_it(void **)
+{
+	struct command command;
+	struct options options = options_of(&command, "-q");
+
+	assert_int_equal(options.mode, OPTIONS_SET_ONCE);
+	assert_true(options.foreground);
+	assert_int_equal(options.log_target, LOG_TO_STDERR);
+	assert_true(options.needs_root);
+	options = options_of(&command, "-Q server_a -d");
+	assert_int_equal(options.mode, OPTIONS_PRINT_ONCE);
+	assert_false(options.needs_root);
+	assert_int_equal(options.log_severity, LOG_SEVERITY_INFO);
+	assert_int_equal(options.config_line_count, 1);
+	assert_int_equal(options_of(&command, "-Q -l /log").log_target, LOG_TO_FILE);
+	assert_int_equal(options_of(&command, "-d").mode, OPTIONS_STEER);
+}
+
 static void letters_that_take_a_value_store_it(void **)
 {
 	struct command command;
@@ -148,8 +166,6 @@ static void what_is_wrong_is_said(void **)
 		{ "-L 4", "-L: \"4\" is not a whole number from -1 to 3" },
 		{ "-F 9", "-F: \"9\" is not a whole number from -2 to 2" },
 		{ "-t -1", "-t: \"-1\" is not a whole number from 0 to 2147483647" },
-		{ "-q", "-q: not supported yet: there is no upstream source to measure" },
-		{ "-Q server_a", "-Q: not supported yet: there is no upstream source to measure" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -176,6 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_given_means_a_daemon_with_the_default_file),
 		cmocka_unit_test(letters_that_take_nothing_set_their_flag),
+		cmocka_unit_test(whoever_sets_or_prints_once_waits_for_it),
 		cmocka_unit_test(letters_that_take_a_value_store_it),
 		cmocka_unit_test(the_log_goes_where_chronyds_would),
 		cmocka_unit_test(other_arguments_are_lines_of_configuration),
