@@ -161,6 +161,13 @@ static void on_wake(void *context)
 		sources_restart(control->sources);
 }
 
+static void on_answer(void *context, const struct member *member, enum association_verdict verdict)
+{
+	struct control *control = context;
+
+	records_answer(&control->records, control->sources, member, verdict, &control->last);
+}
+
 int control_start_discipline(struct control *control, const struct control_discipline *options)
 {
 	struct local_clock_state state;
@@ -183,7 +190,12 @@ int control_start_discipline(struct control *control, const struct control_disci
 		.log_change_s = options->log_change_s,
 	};
 	adjuster_start(&control->adjuster);
-	error = sources_open(&control->sources, &options->sources, &control->adjuster);
+	records_open(&control->records, &options->records, control->discipline);
+	struct sources_options sources = options->sources;
+
+	sources.on_answer = on_answer;
+	sources.context = control;
+	error = sources_open(&control->sources, &sources, &control->adjuster);
 	if (error)
 		control_stop_discipline(control);
 	return error;
@@ -196,6 +208,7 @@ void control_stop_discipline(struct control *control)
 	// What it is to be left with.
 	adjuster_tell(&control->adjuster, &control->last, now_of(control));
 	sources_close(control->sources);
+	records_close(&control->records);
 	timer_heap_cancel(&control->loop.timers, &control->adjuster.timer);
 	discipline_close(control->discipline);
 	control->sources = NULL;

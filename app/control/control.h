@@ -5,6 +5,7 @@
 
 #include "control/adjuster.h"
 #include "control/publisher.h"
+#include "control/records.h"
 #include "control/sources.h"
 
 // What the loop calls on its own thread; any may be NULL. `context` is handed back.
@@ -37,6 +38,7 @@ struct control {
 	struct discipline *discipline; // NULL: no sources
 	struct adjuster adjuster;
 	struct sources *sources;
+	struct records records;
 	struct reference last; // what was said before, to log changes
 	uint64_t steps_seen;   // of the clock
 	unsigned updates_told; // of the clock, to the kernel
@@ -46,7 +48,8 @@ struct control {
 
 struct control_discipline {
 	struct discipline_options options;
-	struct sources_options sources;
+	struct sources_options sources; // but for its callback
+	struct records_options records;
 	const uint32_t *own_refids; // what we are known by to those we serve
 	unsigned own_refid_count;
 	bool rtcsync;

@@ -107,9 +107,8 @@ static void take_answer(struct member *member, const struct upstream_message *me
 		member->answered = true;
 		say_reachable(member);
 	}
-	if (world->on_answer)
-		world->on_answer(world->context, source, verdict);
 	adjuster_perform(world->adjuster, &command);
+	world->on_answer(world->context, member, verdict);
 	perform(member, &action);
 }
 
@@ -244,6 +243,7 @@ int member_open(struct member *member, const struct upstream_server *server,
 	*member = (struct member){
 		.world = world,
 		.source = source,
+		.options = *options,
 		.server = *server,
 		.upstream.descriptor = -1,
 		.said_state = -1,

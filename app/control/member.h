@@ -7,6 +7,8 @@
 #include "control/loop.h"
 #include "control/upstream.h"
 
+struct member;
+
 // What all members share; the owner's, and outlives them.
 struct member_world {
 	const struct local_clock *clock;
@@ -16,14 +18,16 @@ struct member_world {
 	struct upstream_options upstream;
 	// The member is of no use: another address, please. Not to be closed meanwhile.
 	void (*on_replace)(void *context, unsigned source);
-	// An answer was looked at; or NULL.
-	void (*on_answer)(void *context, unsigned source, enum association_verdict verdict);
+	// An answer was looked at, and the clock steered by it.
+	void (*on_answer)(void *context, const struct member *member,
+			enum association_verdict verdict);
 	void *context;
 };
 
 struct member {
 	const struct member_world *world;
 	int source; // the discipline's number, negative: this member is free
+	struct source_options options;
 	struct upstream_server server;
 	struct upstream upstream;
 	struct loop_file file;

@@ -307,12 +307,14 @@ static void on_replace(void *context, unsigned source)
 	wake(sources, 0);
 }
 
-static void on_answer(void *context, unsigned source, enum association_verdict verdict)
+static void on_answer(void *context, const struct member *member, enum association_verdict verdict)
 {
 	struct sources *sources = context;
 
 	if (verdict == ASSOCIATION_SAMPLE)
-		sources->notes[index_of(sources, source)].is_bad = false;
+		sources->notes[member - sources->members].is_bad = false;
+	if (sources->options.on_answer)
+		sources->options.on_answer(sources->options.context, member, verdict);
 }
 
 static void start_line(struct sources *sources, unsigned number)

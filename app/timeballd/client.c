@@ -150,6 +150,7 @@ static int open_all(struct client *client, char *problem, size_t size)
 		// The offset is reported, whatever it is.
 		client->setup.control.log_change_s = 0;
 		client->setup.control.options.servo.max_change_s = 0;
+		client->setup.control.records = (struct records_options){ 0 };
 	}
 	client->control = (struct control){
 		.clock = &client->clock,

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "timeballd/discipline_setup.h"
 
+#include "base/log.h"
 #include "control/refid.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PPM           1e-6
 #define READINGS      100 // of the clock, to see what it can tell apart
@@ -158,6 +160,39 @@ static void list_own_refids(struct discipline_setup *setup, const struct config 
 	setup->control.own_refid_count = count;
 }
 
+static struct records_options records_options(const struct config_upstream *upstream)
+{
+	return (struct records_options){
+		.drift = {
+			.path = upstream->driftfile.path,
+			.interval_s = upstream->driftfile.interval,
+		},
+		.log_folder = upstream->logdir,
+		.log_banner = (unsigned)upstream->logbanner,
+		.logs_wanted = {
+			[LOG_FILE_MEASUREMENTS] = upstream->log_measurements,
+			[LOG_FILE_SELECTION] = upstream->log_selection,
+			[LOG_FILE_STATISTICS] = upstream->log_statistics,
+			[LOG_FILE_TRACKING] = upstream->log_tracking,
+		},
+	};
+}
+
+static void read_drift(struct discipline_options *options, const char *path)
+{
+	struct drift drift;
+	int error = path ? drift_file_read(path, &drift) : -ENOENT;
+
+	if (error == 0) {
+		options->initial_frequency = drift.frequency;
+		options->initial_skew = drift.skew;
+		log_info("%s: frequency %.3f ppm, skew %.3f ppm", path, drift.frequency * 1e6,
+				drift.skew * 1e6);
+	} else if (error != -ENOENT) {
+		log_warn("%s: %s", path, strerror(-error));
+	}
+}
+
 int discipline_setup_make(struct discipline_setup *setup, const struct config *config,
 		enum address_family family, const struct local_clock *clock)
 {
@@ -186,9 +221,11 @@ int discipline_setup_make(struct discipline_setup *setup, const struct config *c
 			.upstream = upstream_options(config),
 			.refresh_s = upstream->refresh,
 		},
+		.records = records_options(upstream),
 		.rtcsync = upstream->rtcsync,
 		.log_change_s = upstream->logchange,
 	};
+	read_drift(&setup->control.options, upstream->driftfile.path);
 	list_own_refids(setup, config);
 	return 0;
 }
