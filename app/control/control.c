@@ -208,7 +208,7 @@ void control_stop_discipline(struct control *control)
 	// What it is to be left with.
 	adjuster_tell(&control->adjuster, &control->last, now_of(control));
 	sources_close(control->sources);
-	records_close(&control->records);
+	records_close(&control->records, now_of(control));
 	timer_heap_cancel(&control->loop.timers, &control->adjuster.timer);
 	discipline_close(control->discipline);
 	control->sources = NULL;

@@ -29,11 +29,6 @@ void records_open(struct records *records, const struct records_options *options
 				which == LOG_FILES ? "" : log_file_name(which), strerror(-error));
 }
 
-void records_close(struct records *records)
-{
-	log_files_close(&records->logs);
-}
-
 static void write_measurement(struct records *records, const struct member *member, utc_t now)
 {
 	struct association_report association;
@@ -160,14 +155,25 @@ static const char *name_of(struct sources *sources, int source)
 	return "0.0.0.0";
 }
 
-static void write_drift(struct records *records, const struct discipline_tracking *tracking)
+static void write_drift(struct records *records, utc_t now, double uptime_s)
 {
-	struct drift drift = { .frequency = tracking->frequency, .skew = tracking->skew };
-	int error = drift_file_update(&records->drift, &drift, s_of(loop_now_ns()));
+	struct discipline_tracking tracking;
+
+	discipline_track(records->discipline, now, &tracking);
+	struct drift drift = { .frequency = tracking.frequency, .skew = tracking.skew };
+	int error = drift_file_update(&records->drift, &drift, uptime_s);
 
 	if (error < 0 && error != records->drift_error)
 		log_error("%s: %s", records->drift.path, strerror(-error));
 	records->drift_error = error < 0 ? error : 0;
+}
+
+void records_close(struct records *records, utc_t now)
+{
+	// Due, however short ago the last time was.
+	if (records->updates_seen)
+		write_drift(records, now, records->drift.written_s + records->drift.interval_s);
+	log_files_close(&records->logs);
 }
 
 void records_answer(struct records *records, struct sources *sources, const struct member *member,
@@ -186,7 +192,7 @@ void records_answer(struct records *records, struct sources *sources, const stru
 	if (tracking.updates == records->updates_seen)
 		return;
 	records->updates_seen = tracking.updates;
-	write_drift(records, &tracking);
+	write_drift(records, now, s_of(loop_now_ns()));
 	struct log_tracking entry = {
 		.time = now,
 		.source = name_of(sources, tracking.selected),

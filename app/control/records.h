@@ -26,7 +26,8 @@ struct records {
 // What cannot be opened is said in the log, and done without.
 void records_open(struct records *records, const struct records_options *options,
 		struct discipline *discipline);
-void records_close(struct records *records);
+// With what the drift file is to be left with, if the clock was corrected.
+void records_close(struct records *records, utc_t now);
 // After an answer was looked at and the clock steered by it. `before` is what was claimed last.
 void records_answer(struct records *records, struct sources *sources, const struct member *member,
 		enum association_verdict verdict, const struct reference *before);
