@@ -438,7 +438,7 @@ def ntpsec(bench):
     servers, server = Namespace(), "192.168.8.1"
     connect(bench.client, "cli1", servers, "up1", (server + "/24",))
     give_address(bench.client, "cli1", "192.168.8.100/24")
-    config = bench.lab.file("ntp.conf", "refclock local stratum 4\ndisable ntp\n")
+    config = bench.lab.file("ntp.conf", "tos orphan 6 orphanwait 1\n")
     with servers, open(bench.lab.path("ntpd.log"), "w") as log:
         process = subprocess.Popen([peer("ntpd"), "-n", "-c", config, "-p", bench.lab.path("pid")],
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
