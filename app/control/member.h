@@ -38,6 +38,8 @@ struct member {
 	int error;                     // why it cannot be reached, said once; 0: it can
 	unsigned unreachable;          // how often that was heard
 	int said_state;                // enum source_state as the log says, -1: nothing yet
+	unsigned said_lately;          // how often, since said_ns
+	int64_t said_ns;
 	char text[ADDRESS_TEXT_SIZE];
 };
 

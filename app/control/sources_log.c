@@ -3,6 +3,9 @@
 
 #include "base/log.h"
 
+#define QUIET_NS (60 * NS_PER_S)
+#define LINES    4 // of one source in that time
+
 static const char *const state_names[] = {
 	[SOURCE_SELECTED] = "followed",
 	[SOURCE_COMBINED] = "averaged with the one followed",
@@ -43,6 +46,18 @@ static bool is_news(enum source_state state, int said_state)
 	}
 }
 
+// One that goes to and fro does not fill the log.
+static bool may_say(struct member *member)
+{
+	int64_t now_ns = loop_now_ns();
+
+	if (now_ns - member->said_ns > QUIET_NS) {
+		member->said_ns = now_ns;
+		member->said_lately = 0;
+	}
+	return member->said_lately++ < LINES;
+}
+
 static void say(const struct member *member, const struct source_report *report, double offset)
 {
 	const char *name = state_names[report->state];
@@ -65,7 +80,7 @@ void sources_log_changes(struct sources *sources, const struct discipline *disci
 		discipline_describe(discipline, (unsigned)member->source, now, &report);
 		if ((int)report.state == member->said_state)
 			continue;
-		if (is_news(report.state, member->said_state))
+		if (is_news(report.state, member->said_state) && may_say(member))
 			say(member, &report, offset_s(&report, discipline, now));
 		member->said_state = (int)report.state;
 	}
