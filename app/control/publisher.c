@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "control/publisher.h"
 
+#include "sync/claim.h"
 #include "timing/map_tracker.h"
 #include "timing/time_page.h"
 
@@ -50,26 +51,8 @@ static int8_t advertised_precision(
 	return (int8_t)fmax(ceil(log2(options->clock_precision_s)), -32);
 }
 
-// Everything that half the root delay does not cover: the reference's own error and its growth
-// since the control thread last spoke, the map's, and the random bits below the precision.
-// `rate_doubt` is how far off the map's slope may be besides.
-static void add_dispersion(const struct publisher *publisher, const struct reference *reference,
-		double rate_doubt, struct time_page *page)
-{
-	const struct map_tracker *tracker = &publisher->tracker;
-	int64_t age_ns = utc_diff_ns(page->map.utc, reference->as_of);
-	double growth = (double)reference->root_dispersion_rate_ppb / NS_PER_S;
-
-	page->map_error_ns = tracker->error_ns;
-	page->dispersion_ns = reference->root_dispersion_ns + tracker->error_ns
-			+ (int64_t)ceil(ldexp(NS_PER_S, publisher->precision));
-	if (age_ns > 0)
-		page->dispersion_ns += (int64_t)ceil((double)age_ns * growth);
-	page->dispersion_rate = time_rate_from_double(
-			(growth + rate_doubt + tracker->rate_error) * tracker->raw_ns_per_tick);
-}
-
-// Publishes the map as the tracker has it. With the mutex held.
+// Publishes the map as the tracker has it; its slope may be off by `rate_doubt` besides. With the mutex
+// held.
 static void publish(struct publisher *publisher, double rate_doubt)
 {
 	struct map_tracker *tracker = &publisher->tracker;
@@ -82,8 +65,13 @@ static void publish(struct publisher *publisher, double rate_doubt)
 	page.epoch = tracker->epoch;
 	page.expires_ticks = word.said_ticks
 			+ (uint64_t)((double)PAGE_LIFETIME_NS / tracker->raw_ns_per_tick);
-	add_dispersion(publisher, &word.reference, rate_doubt, &page);
-	reference_write_head(&word.reference, publisher->precision, page.head);
+	struct map_doubt doubt = {
+		.error_ns = tracker->error_ns,
+		.rate_error = rate_doubt + tracker->rate_error,
+		.raw_ns_per_tick = tracker->raw_ns_per_tick,
+	};
+
+	claim_write(&page, &word.reference, &doubt, publisher->precision);
 	time_page_publish(publisher->options.page, &page);
 
 	atomic_store_explicit(&publisher->map_error_ns, tracker->error_ns, memory_order_relaxed);
