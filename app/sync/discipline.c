@@ -20,10 +20,11 @@ static void forget_time(struct discipline *discipline, int64_t free_ns)
 	discipline->waiting_since_free_ns = free_ns;
 }
 
-static void init_world(struct discipline *discipline)
+static void init_world(struct discipline *discipline, double clock_frequency)
 {
 	const struct discipline_options *options = &discipline->options;
 	double doubt = fmax(DRIFT_FILE_DOUBT, 4 * options->initial_skew);
+	bool known = options->initial_skew > 0;
 
 	discipline->world = (struct source_world){
 		.estimator = {
@@ -34,8 +35,8 @@ static void init_world(struct discipline *discipline)
 		.max_frequency = options->servo.max_drift > 0 ? options->servo.max_drift
 							      : SERVO_MAX_FREQUENCY,
 		.max_clock_error = (double)options->reference.max_clock_error_ppb / 1e9,
-		.frequency_known = options->initial_skew > 0,
-		.frequency = options->initial_frequency,
+		.frequency_known = known,
+		.frequency = known ? options->initial_frequency : clock_frequency,
 		.frequency_sd = options->initial_skew,
 		.slowest = options->initial_frequency - doubt,
 		.fastest = options->initial_frequency + doubt,
@@ -60,7 +61,7 @@ struct discipline *discipline_open(const struct discipline_options *options, utc
 			options->initial_skew > 0 ? options->initial_frequency : clock_frequency);
 	reference_init(&discipline->keeper, &discipline->options.reference);
 	selection_init(&discipline->selection, &discipline->options.selection);
-	init_world(discipline);
+	init_world(discipline, clock_frequency);
 	forget_time(discipline, 0);
 	discipline->servo_wake_free_ns = INT64_MAX;
 	return discipline;

@@ -42,6 +42,10 @@ void source_reset(struct source *source, const struct source_world *world, int64
 	if (world->frequency_known) {
 		estimator_set_frequency(source->estimator, world->frequency, world->frequency_sd);
 		bound_set_frequency(&source->bound, free_ns, world->slowest, world->fastest);
+	} else if (world->frequency != 0) {
+		// What the clock was given before us: a good guess and no proof.
+		estimator_set_frequency(
+				source->estimator, world->frequency, world->estimator.max_skew);
 	}
 	source->samples = 0;
 	source->synchronised = source->heard = source->new_sample = source->agreed = false;
