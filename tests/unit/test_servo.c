@@ -99,6 +99,27 @@ static void error_is_gone_after_a_sixteenth_of_the_interval(void **)
 	assert_true(fabs(error_now(&world)) <= 2);
 }
 
+// Half the doubt takes twice as long; a quarter and less, four times.
+static void small_errors_are_removed_gently(void **)
+{
+	static const double errors_ns[] = { 500, 250, 10 };
+	static const double took_s[] = { 8, 16, 16 };
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct world world;
+
+		world_init(&world, &usual, 0, 0);
+		update(&world, 1000);
+		world.free_ns = 64 * NS_PER_S;
+		world.error_ns = errors_ns[i];
+		double span_s = (double)(update(&world, 1000).wake_free_ns - world.free_ns) / 1e9;
+
+		assert_true(fabs(span_s - took_s[i]) < 1e-6);
+		wake(&world, 0);
+		assert_true(fabs(error_now(&world)) <= 2);
+	}
+}
+
 // Timers come late, by more than a short slew takes; what that overdoes is mended and ends.
 static void late_timers_are_made_good(void **)
 {
@@ -333,6 +354,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(error_is_gone_after_a_sixteenth_of_the_interval),
+		cmocka_unit_test(small_errors_are_removed_gently),
 		cmocka_unit_test(late_timers_are_made_good),
 		cmocka_unit_test(slews_keep_to_the_rates),
 		cmocka_unit_test(steps_are_for_the_first_updates),
