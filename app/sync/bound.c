@@ -216,10 +216,24 @@ struct bound_interval bound_at(const struct bound *bound, int64_t free_ns)
 struct bound_interval bound_believed(
 		const struct bound *bound, int64_t free_ns, double slowest, double fastest)
 {
-	double elapsed_ns = fmax((double)(free_ns - bound->free_ns), 0);
+	double elapsed_ns = (double)(free_ns - bound->free_ns);
+	double walk = random_walk(bound, fabs(elapsed_ns));
 
-	if (slowest > bound->at.fastest || fastest < bound->at.slowest)
-		return bound_at(bound, free_ns);
-	return carry(bound, fmax(slowest, bound->at.slowest), fmin(fastest, bound->at.fastest),
-			elapsed_ns, random_walk(bound, elapsed_ns));
+	if (slowest > bound->at.fastest || fastest < bound->at.slowest) {
+		slowest = bound->at.slowest;
+		fastest = bound->at.fastest;
+	}
+	slowest = fmax(slowest, bound->at.slowest);
+	fastest = fmin(fastest, bound->at.fastest);
+	if (elapsed_ns >= 0)
+		return carry(bound, slowest, fastest, elapsed_ns, walk);
+	// Back in time what gained has lost.
+	struct bound_interval back = carry(bound, -fastest, -slowest, -elapsed_ns, walk);
+
+	return (struct bound_interval){
+		.low_ns = back.low_ns,
+		.high_ns = back.high_ns,
+		.slowest = -back.fastest,
+		.fastest = -back.slowest,
+	};
 }

@@ -48,7 +48,8 @@ bool bound_add(struct bound *bound, const struct sample *sample);
 void bound_set_wander(struct bound *bound, double wander);
 // What is proved for `free_ns`, not before the last sample. Only when `known`.
 struct bound_interval bound_at(const struct bound *bound, int64_t free_ns);
-// The same for who believes the frequency to be in a narrower range, which may be none of the proved one.
+// The same for who believes the frequency to be in a narrower range, which may be none of the proved one;
+// also of a moment before the last sample.
 struct bound_interval bound_believed(
 		const struct bound *bound, int64_t free_ns, double slowest, double fastest);
 // Half of what a sample leaves open at its moment.

@@ -205,14 +205,42 @@ static void follow(struct discipline *discipline, int64_t free_ns)
 	followed->root_delay_ns = source_root_delay_ns(selected);
 }
 
+static int compare_moments(const void *one, const void *other)
+{
+	const int64_t *a = one, *b = other;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+// The moment for which sources are compared is the middle one of their last samples: what is not known of
+// our clock's frequency is the same for all, and must not make those agree that contradict each other.
+static int64_t moment_of_vote(const struct discipline *discipline, int64_t free_ns)
+{
+	int64_t moments_ns[DISCIPLINE_SOURCES];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < discipline->source_count; i++) {
+		const struct source *source = &discipline->sources[i];
+
+		if (source->used && source->samples && !source->options.noselect)
+			moments_ns[count++] = source->last.free_ns;
+	}
+	if (count == 0)
+		return free_ns;
+	qsort(moments_ns, count, sizeof(moments_ns[0]), compare_moments);
+	return moments_ns[count / 2];
+}
+
 // Returns whether the selected source is another than before.
 static bool reselect(struct discipline *discipline, int64_t free_ns)
 {
 	struct selection *selection = &discipline->selection;
 	int before = selection->selected;
+	int64_t vote_free_ns = moment_of_vote(discipline, free_ns);
 
 	for (unsigned i = 0; i < discipline->source_count; i++)
-		source_candidate(&discipline->sources[i], free_ns, &discipline->candidates[i]);
+		source_candidate(&discipline->sources[i], free_ns, vote_free_ns,
+				&discipline->candidates[i]);
 	selection->waiting = discipline_awaits_answers(discipline, free_ns);
 	selection_run(selection, discipline->candidates, discipline->source_count);
 	for (unsigned i = 0; i < discipline->source_count; i++) {

@@ -122,7 +122,8 @@ bool source_estimate(const struct source *source, int64_t free_ns, struct estima
 	return source->samples && estimator_at(source->estimator, free_ns, estimate);
 }
 
-void source_candidate(const struct source *source, int64_t free_ns, struct candidate *candidate)
+void source_candidate(const struct source *source, int64_t free_ns, int64_t vote_free_ns,
+		struct candidate *candidate)
 {
 	struct estimate estimate = { 0 };
 	struct bound_interval proved = { 0 }, believed = { 0 };
@@ -131,7 +132,7 @@ void source_candidate(const struct source *source, int64_t free_ns, struct candi
 		double doubt = FREQUENCY_SIGMAS * estimate.frequency_sd + source->bound.max_wander;
 
 		proved = bound_at(&source->bound, free_ns);
-		believed = bound_believed(&source->bound, free_ns, estimate.frequency - doubt,
+		believed = bound_believed(&source->bound, vote_free_ns, estimate.frequency - doubt,
 				estimate.frequency + doubt);
 	}
 	*candidate = (struct candidate){

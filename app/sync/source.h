@@ -72,6 +72,8 @@ void source_note(struct source *source, enum association_verdict verdict);
 void source_add(struct source *source, const struct sample *sample);
 // False while nothing is known.
 bool source_estimate(const struct source *source, int64_t free_ns, struct estimate *estimate);
-void source_candidate(const struct source *source, int64_t free_ns, struct candidate *candidate);
+// `vote_free_ns` is the moment that sources are compared for, the same for all.
+void source_candidate(const struct source *source, int64_t free_ns, int64_t vote_free_ns,
+		struct candidate *candidate);
 // The round trip from here to what the source is synchronised to, the least of late.
 int64_t source_root_delay_ns(const struct source *source);

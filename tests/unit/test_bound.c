@@ -293,9 +293,28 @@ static void belief_narrows_unless_it_contradicts_proof(void **)
 	assert_int_equal(believed.high_ns, proved.high_ns);
 }
 
+// Sources are compared for a moment that some of them have answered after.
+static void belief_reaches_back_as_it_reaches_on(void **)
+{
+	double offset_ns = 0;
+	struct bound bound;
+
+	bound_init(&bound, 0.1, 1e-6);
+	feed(&bound, &offset_ns, 0, 16, 50);
+	struct bound_interval now = bound_believed(&bound, bound.free_ns, -1e-7, 2e-7);
+	struct bound_interval back =
+			bound_believed(&bound, bound.free_ns - 1000 * NS_PER_S, -1e-7, 2e-7);
+
+	// What gains 200 us on was 200 us lower.
+	assert_in_range(now.low_ns - back.low_ns, 200 * US, 220 * US);
+	assert_in_range(back.high_ns - now.high_ns, 100 * US, 120 * US);
+	assert_true(fabs(back.slowest + 1e-7) < 1e-9 && fabs(back.fastest - 2e-7) < 1e-9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(belief_reaches_back_as_it_reaches_on),
 		cmocka_unit_test(first_sample_leaves_half_its_round_trip),
 		cmocka_unit_test(spikes_of_either_way_narrow_the_bound_together),
 		cmocka_unit_test(truth_is_never_outside),
