@@ -3,7 +3,7 @@
 # Downloads other NTP daemons and clients for the tests and unpacks them, with the libraries they need,
 # into build/peers. Nothing is installed: Debian's time daemons evict each other.
 # Usage: peers.sh [chrony|ntpsec|openntpd|linux]...   (all but linux without arguments)
-# linux is a kernel and busybox for the guest of tests/lab/pci.py, in build/peers/linux.
+# linux is a kernel and busybox for the guests of tests/lab, in build/peers/linux.
 # Prints the folder of their commands: chronyd chronyc ntpd ntpq ntpdig openntpd. As root these run
 # without CAP_SYS_TIME, so that none can touch the clock.
 . "$(dirname "$0")/lib.sh"

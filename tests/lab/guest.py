@@ -128,8 +128,9 @@ class Tree:
                            cwd=self.root, stdout=out, check=True)
 
 
-def build_archive(where):
-    """Makes the initial file system at `where`; returns (kernel, archive)."""
+def build_archive(where, more=()):
+    """Makes the initial file system at `where`, with `more` files: (source, name in the guest). Returns
+    (kernel, archive)."""
     for program in QEMU, "cpio":
         if not shutil.which(program):
             raise Skip("no %s: scripts/packages.sh lab installs it" % program)
@@ -143,6 +144,8 @@ def build_archive(where):
     tree.add_modules(release)
     tree.add_pmds()
     tree.add_timeball()
+    for source, name in more:
+        tree.copy(source, name)
     tree.pack(where)
     shutil.rmtree(tree.root)
     return os.path.join(LINUX, "boot", "vmlinuz-" + release), where
