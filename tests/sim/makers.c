@@ -13,6 +13,10 @@ void make_one_server(const struct scenario_numbers *numbers, struct plan *plan)
 
 	plan->duration_s = 50'000;
 	plan->settle_s = 10'000;
+	if (numbers->minpoll < 0) {
+		plan->duration_s = 5000;
+		plan->settle_s = 1000;
+	}
 	plan->hosts[0].oscillator.wander = numbers->wander;
 	upstream->link.jitter = numbers->jitter;
 	upstream->link.jitter_s = numbers->jitter_s;
@@ -79,6 +83,8 @@ void make_seldom_up(const struct scenario_numbers *numbers, struct plan *plan)
 	make_one_server(numbers, plan);
 	plan->hosts[0].upstream[0].link.period_s = 10'000;
 	plan->hosts[0].upstream[0].link.up_s = numbers->number;
+	// Twenty gaps: a few random walks tell little.
+	plan->duration_s = 200'000;
 	plan->settle_s = 10'000;
 	plan->audit_s = 4;
 }
