@@ -437,6 +437,11 @@ void association_set_poll_hint(struct association *association, double useful_in
 	association->poll.useful_s = useful_interval_s;
 }
 
+void association_set_burst_hint(struct association *association, bool wants_more)
+{
+	association->poll.wants_more = wants_more;
+}
+
 uint8_t association_reach(const struct association *association)
 {
 	return association->report.reach;

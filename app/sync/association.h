@@ -99,6 +99,9 @@ enum association_verdict association_on_reply(struct association *association,
 // The longest interval that costs no accuracy worth having, by who knows jitter and wander; 0: not
 // known, and the interval stays. It grows from minpoll, by polltarget samples a step, no further.
 void association_set_poll_hint(struct association *association, double useful_interval_s);
+// Whether the offset would be known worse after the next interval than a sample tells it: iburst then
+// takes all of its 8 requests.
+void association_set_burst_hint(struct association *association, bool wants_more);
 // The register of the last eight requests, for who needs nothing else.
 uint8_t association_reach(const struct association *association);
 void association_describe(const struct association *association, struct association_report *report);

@@ -35,6 +35,15 @@ static void end_burst(struct poll_state *poll)
 	poll->burst_measurements = 0;
 }
 
+// A burst goes on to its last request where it did not do what it is for.
+static void end_burst_when_enough(struct poll_state *poll)
+{
+	if (poll->burst_measurements > 1)
+		poll->burst_measurements--;
+	else if (poll->burst_measurements == 1 && !poll->wants_more)
+		end_burst(poll);
+}
+
 static void set_current(struct poll_state *poll, int exponent)
 {
 	poll->current = limit(exponent, poll->options.minimum, poll->options.maximum);
@@ -113,8 +122,7 @@ void poll_on_answer(struct poll_state *poll, bool recovered)
 void poll_on_measurement(struct poll_state *poll, int64_t delay_ns)
 {
 	poll->delay_ns = delay_ns;
-	if (poll->burst_measurements > 0 && --poll->burst_measurements == 0)
-		end_burst(poll);
+	end_burst_when_enough(poll);
 	if (poll_in_burst(poll) || !(poll->useful_s > 0))
 		return;
 	// Longer only where it costs nothing, for long enough; shorter at once, but not for a trifle.

@@ -22,7 +22,8 @@ struct poll_state {
 	unsigned steady;             // measurements for which a longer one would have done
 	unsigned silent;             // polls without any answer, in a row
 	unsigned burst_requests;     // still to be sent at the short interval ...
-	unsigned burst_measurements; // ... unless there are so many more before
+	unsigned burst_measurements; // ... unless there are so many more before, and they suffice
+	bool wants_more;             // the next interval is long for what is known of the frequency
 	int64_t delay_ns;            // of the last measurement, negative: not known
 	bool denied;
 };

@@ -99,6 +99,16 @@ static void tell_useful_poll(struct source *source, const struct estimate *estim
 				source->association, pow(walked_s / estimate->wander, 2.0 / 3));
 }
 
+static void tell_burst(struct source *source, const struct estimate *estimate)
+{
+	struct association_report report;
+
+	association_describe(source->association, &report);
+	association_set_burst_hint(source->association,
+			estimate->frequency_sd * exp2(report.poll) * NS_PER_S
+					> estimate->jitter_ns);
+}
+
 void source_add(struct source *source, const struct sample *sample)
 {
 	struct estimate estimate;
@@ -115,6 +125,7 @@ void source_add(struct source *source, const struct sample *sample)
 		return;
 	bound_set_wander(&source->bound, estimate.wander);
 	tell_useful_poll(source, &estimate);
+	tell_burst(source, &estimate);
 }
 
 bool source_estimate(const struct source *source, int64_t free_ns, struct estimate *estimate)

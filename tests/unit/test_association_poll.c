@@ -91,6 +91,28 @@ static void iburst_ends_with_four_samples(void **)
 	world_close(&world);
 }
 
+// Four may be too few to last until the next.
+static void iburst_goes_on_while_more_is_wanted(void **)
+{
+	struct association_options options = world_options();
+	struct world world;
+
+	options.iburst = true;
+	world_open(&world, &options);
+	association_set_burst_hint(world.association, true);
+	for (unsigned i = 0; i < 5; i++)
+		assert_seconds(seconds_to_next(&world), 2);
+	association_set_burst_hint(world.association, false);
+	assert_seconds(seconds_to_next(&world), 64);
+	world_close(&world);
+	world_open(&world, &options);
+	association_set_burst_hint(world.association, true);
+	for (unsigned i = 0; i < 7; i++)
+		assert_seconds(seconds_to_next(&world), 2);
+	assert_seconds(seconds_to_next(&world), 64);
+	world_close(&world);
+}
+
 static void iburst_ends_with_eight_requests(void **)
 {
 	struct association_options options = world_options();
@@ -477,6 +499,7 @@ int main(void)
 		cmocka_unit_test(early_timer_sends_nothing),
 		cmocka_unit_test(late_timer_does_not_catch_up),
 		cmocka_unit_test(iburst_ends_with_four_samples),
+		cmocka_unit_test(iburst_goes_on_while_more_is_wanted),
 		cmocka_unit_test(iburst_ends_with_eight_requests),
 		cmocka_unit_test(iburst_is_repeated_when_the_server_is_back),
 		cmocka_unit_test(fast_polls_make_no_slow_bursts),
