@@ -10,13 +10,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 
 import lab
 from lab import (DAEMON, Namespace, Skip, case, check, connect, equal, give_address, peer,
                  serve_config, wait_until, without_clock_rights)
 from packets import Answer, ntp
+from timeserver import TimeServer
 
 GOOD, ALSO_GOOD, LIAR, GONE, OWN, IPV6 = (
     "192.168.7.1", "192.168.7.2", "192.168.7.3", "192.168.7.4", "192.168.7.10", "fd00:7::1")
@@ -25,51 +25,10 @@ CLIENT = "192.168.7.100"
 AHEAD_S = 0.3
 # What the machine may lose between two readings of the clock in different processes.
 SLACK_S = 0.05
-NTP_TO_UNIX = 2208988800
 # Often enough to wait for.
 FAST = "iburst minpoll 0 maxpoll 0"
 POLICY = ("makestep 0.1 3", "pidfile /")
 WRONG_BY = r"System clock wrong by (-?\d+\.\d{6}) seconds \((ignored|step)\)$"
-
-
-class FakeServer(threading.Thread):
-    """An NTP server in `namespace` whose clock is `ahead_s` of ours; as long as `silent` it does not
-    answer."""
-
-    def __init__(self, namespace, address, ahead_s=0.0, stratum=3, leap=0):
-        super().__init__(daemon=True)
-        self.ahead_s, self.stratum, self.leap, self.silent, self.asked = ahead_s, stratum, leap, False, 0
-        with namespace:
-            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((address, 123))
-        self.start()
-
-    def stamp(self):
-        return int((time.time() + self.ahead_s + NTP_TO_UNIX) * 2**32) & (2**64 - 1)
-
-    def run(self):
-        while True:
-            try:
-                request, client = self.socket.recvfrom(1000)
-            except OSError:
-                return
-            received = self.stamp()
-            self.asked += 1
-            if self.silent or len(request) < 48:
-                continue
-            reply = ntp(mode=4, leap=self.leap, stratum=self.stratum, precision=-20, delay=16,
-                        dispersion=16, refid=b"GPS\0", reference=received - (1 << 32),
-                        origin=int.from_bytes(request[40:48], "big"), receive=received,
-                        transmit=self.stamp())
-            with contextlib.suppress(OSError):
-                self.socket.sendto(reply, client)
-
-    def close(self):
-        # A thread in recvfrom() keeps the socket open otherwise.
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-        self.join(lab.PATIENCE)
 
 
 class Bench:
@@ -106,7 +65,7 @@ class Bench:
         # One that a failed case left behind would answer in the name of the next.
         if address in self.fakes:
             self.fakes.pop(address).close()
-        self.fakes[address] = FakeServer(self.servers, address, **options)
+        self.fakes[address] = TimeServer(self.servers, address, **{"stratum": 3, **options})
         return self.fakes[address]
 
     def close_fakes(self):
@@ -151,7 +110,7 @@ def measured(result):
 
 @case("print-once", "-Q prints what chronyd -Q prints, with its exit status, over IPv4 and IPv6")
 def print_once(bench):
-    fake = bench.fake(LIAR, ahead_s=AHEAD_S)
+    fake = bench.fake(LIAR, offset=AHEAD_S)
     for server, wanted in (GOOD, 0), (IPV6, 0), (LIAR, AHEAD_S):
         line = "server %s iburst" % server
         ours = measured(bench.once("-Q", line))
@@ -167,7 +126,7 @@ def print_once(bench):
 
 @case("set-once", "-q tells the step, and with -x does not make it")
 def set_once(bench):
-    fake = bench.fake(LIAR, ahead_s=-AHEAD_S)
+    fake = bench.fake(LIAR, offset=-AHEAD_S)
     before = time.time() - time.monotonic()
     offset, action = measured(bench.once("-q", "-x", "server %s iburst" % LIAR, "pidfile /"))
     equal(action, "step", "what becomes of the offset")
@@ -204,7 +163,7 @@ def once_in_vain(bench):
 
 @case("liar", "of two good servers and one that lies it follows a good one and names the liar")
 def liar(bench):
-    fake = bench.fake(LIAR, ahead_s=AHEAD_S)
+    fake = bench.fake(LIAR, offset=AHEAD_S)
     daemon = bench.follow(*("server %s %s" % (server, FAST) for server in (LIAR, GOOD, ALSO_GOOD)))
     daemon.wait_log(r"server %s: falseticker, 0\.(29|3)" % re.escape(LIAR))
     daemon.wait_log(r"server (%s|%s): followed, stratum 5" % (re.escape(GOOD), re.escape(ALSO_GOOD)))
@@ -392,7 +351,7 @@ def serving(bench, *lines):
 
 @case("served", "with `serve` lines the servers' time is served: stepped to it, honest when cut off, back again")
 def served(bench):
-    fake = bench.fake(LIAR, ahead_s=AHEAD_S)
+    fake = bench.fake(LIAR, offset=AHEAD_S)
     fake.silent = True
     with serving(bench, "server %s %s" % (LIAR, FAST)) as (daemon, asker):
         first, *_ = wait_until(lambda: bench.ask(OWN, asker), "an answer; log:\n" + daemon.log())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """An NTP server that tells any time: honest, wrong, unsynchronised, silent, as the test likes."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -22,7 +23,7 @@ def short(seconds):
 class TimeServer:
     """A thread with a socket in `namespace`. What it tells may be changed while it runs."""
 
-    def __init__(self, namespace, address, port=123):
+    def __init__(self, namespace, address, **claims):
         self.offset = 0.0  # of what it tells from the machine's clock
         self.stratum = 1
         self.leap = 0
@@ -31,22 +32,25 @@ class TimeServer:
         self.root_dispersion = 0.0005  # Python's own pauses included
         self.silent = False
         self.asked = 0
+        for name, value in claims.items():
+            setattr(self, name, value)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with namespace:
             self.socket = socket.socket(family, socket.SOCK_DGRAM)
-        self.socket.bind((address, port))
+        self.socket.bind((address, 123))
         self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
 
     def __enter__(self):
-        self.thread.start()
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         # Ends the receive that the thread waits in.
-        try:
+        with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self.thread.join()
         self.socket.close()
 
@@ -66,7 +70,8 @@ class TimeServer:
                 continue
             self.asked += 1
             if not self.silent:
-                self.socket.sendto(self.answer(request, received), client)
+                with contextlib.suppress(OSError):
+                    self.socket.sendto(self.answer(request, received), client)
 
     def answer(self, request, received):
         version = request[0] >> 3 & 7

@@ -35,10 +35,7 @@ class UpstreamBench(WireBench):
             lab.give_address(self.upstream, "up0", address + "/24")
 
     def server_at(self, address=UPSTREAM, **claims):
-        server = TimeServer(self.upstream, address)
-        for name, value in claims.items():
-            setattr(server, name, value)
-        return self.servers.enter_context(server)
+        return self.servers.enter_context(TimeServer(self.upstream, address, **claims))
 
     def clear(self):
         """For the next case."""
