@@ -5,12 +5,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define COMM_SIZE      17 // with its newline
 #define ARGUMENTS_SIZE 4096
+#define STATUS_SIZE    4096
 #define LINK_SIZE      64
 
 // The argument after `from` (NULL: the first), or NULL.
@@ -85,10 +88,19 @@ static void link_read(int folder, const char *name, char text[LINK_SIZE])
 	text[length < 0 ? 0 : length] = '\0';
 }
 
+// Whether a process with this /proc/PID/status may set the clock; yes, where it does not tell.
+static bool may_set_clock(const char *status)
+{
+	static const char field[] = "\nCapEff:";
+	const char *line = strstr(status, field);
+
+	return !line || strtoull(line + strlen(field), NULL, 16) >> CAP_SYS_TIME & 1;
+}
+
 static bool process_is_rival(
 		int processes, const char *number, const char *own_network, char comm[COMM_SIZE])
 {
-	char arguments[ARGUMENTS_SIZE], network[LINK_SIZE];
+	char arguments[ARGUMENTS_SIZE], status[STATUS_SIZE], network[LINK_SIZE];
 	int folder = openat(processes, number, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	size_t length;
 
@@ -97,9 +109,11 @@ static bool process_is_rival(
 	file_read(folder, "comm", comm, COMM_SIZE);
 	comm[strcspn(comm, "\n")] = '\0';
 	length = file_read(folder, "cmdline", arguments, sizeof(arguments));
+	file_read(folder, "status", status, sizeof(status));
 	link_read(folder, "ns/net", network);
 	close(folder);
-	return !strcmp(network, own_network) && rival_steers(comm, arguments, length);
+	return !strcmp(network, own_network) && rival_steers(comm, arguments, length)
+			&& may_set_clock(status);
 }
 
 int rival_find(const char *proc, char *problem, size_t size)

@@ -82,6 +82,16 @@ static void add_process(
 	write_file(path, "daemon\0-n", sizeof("daemon\0-n"));
 }
 
+static void set_rights(const struct proc *proc, const char *name, const char *capabilities)
+{
+	char path[128], text[128];
+
+	snprintf(path, sizeof(path), "%s/%s/status", proc->path, name);
+	snprintf(text, sizeof(text), "Name:\tchronyd\nCapPrm:\t000001ffffffffff\n%s\n",
+			capabilities);
+	write_file(path, text, strlen(text));
+}
+
 static int make_proc(void **state)
 {
 	struct proc *proc = calloc(1, sizeof(*proc));
@@ -123,6 +133,28 @@ static void a_rival_in_our_network_is_named(void **state)
 			"`clock follow` to serve its time");
 }
 
+static void who_may_not_set_the_clock_is_no_rival(void **state)
+{
+	static const struct {
+		const char *capabilities;
+		int error;
+	} rows[] = {
+		{ "CapEff:\t0000000000000000", 0 },
+		{ "CapEff:\t000001fffdffffff", 0 }, // all but CAP_SYS_TIME
+		{ "CapEff:\t0000000002000000", -EBUSY }, { "CapEff:\t000001ffffffffff", -EBUSY },
+		{ "", -EBUSY }, // safe side
+	};
+	struct proc *proc = *state;
+	char problem[160];
+
+	add_process(proc, "78", "chronyd\n", "net:[1]");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		set_rights(proc, "78", rows[i].capabilities);
+		if (rival_find(proc->path, problem, sizeof(problem)) != rows[i].error)
+			fail_msg("%s", rows[i].capabilities);
+	}
+}
+
 static void no_proc_is_no_rival(void **)
 {
 	char problem[160] = "";
@@ -136,6 +168,8 @@ int main(void)
 		cmocka_unit_test(commands_that_steer_are_told_from_those_that_do_not),
 		cmocka_unit_test_setup_teardown(
 				a_rival_in_our_network_is_named, make_proc, remove_proc),
+		cmocka_unit_test_setup_teardown(
+				who_may_not_set_the_clock_is_no_rival, make_proc, remove_proc),
 		cmocka_unit_test(no_proc_is_no_rival),
 	};
 
