@@ -36,6 +36,7 @@ drop_in=/etc/systemd/system/timeball.service.d/without-iommu.conf
 files() {
 	local name
 	say "755 $1 $prefix/sbin/timeballd"
+	say "755 $1-serve $prefix/sbin/timeballd-serve"
 	say "755 ${1%/*/*}/timeball-bench/timeball-bench $prefix/sbin/timeball-bench"
 	for name in ask bind-nic.sh hugepages.sh kernel-args.sh; do
 		say "755 scripts/$name $prefix/lib/timeball/scripts/$name"

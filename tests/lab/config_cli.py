@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The command line: checking and printing a configuration, options that would mislead, directives
-as arguments, the background and its pidfile."""
+as arguments, the background and its pidfile, and which of the two programs does what."""
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
 
 import lab
-from lab import DAEMON, PATIENCE, case, check, equal, wait_until
+from lab import DAEMON, PATIENCE, SERVER, Skip, case, check, equal, wait_until
 from wire_bench import WireBench
 
 
@@ -188,6 +189,57 @@ def exit_after(bench):
     bench.ask()
     equal(daemon.process.wait(PATIENCE), 0, "exit status")
     check(time.monotonic() - started > 1.8, "it ended after %.2f s" % (time.monotonic() - started))
+
+
+def alone(bench):
+    """timeballd without the other program beside it."""
+    folder = bench.lab.path("alone")
+    os.mkdir(folder)
+    return shutil.copy(DAEMON, folder)
+
+
+@case("client-alone", "timeballd alone prints, follows and checks; what it cannot serve without, it names")
+def client_alone(bench):
+    program = alone(bench)
+    config = bench.lab.file("timeball.conf", bench.config)
+    result = bench.server.run(program, "-p", "-f", config)
+    check(result.returncode == 0 and "serve " + bench.serve in result.stdout, "%r" % result)
+    complains(bench.server.run(program, "-d", "-x", "-f", config), program + "-serve", "No such file")
+    # Not the log, not the background: nothing is there yet that would have to be undone.
+    log = bench.lab.path("log")
+    complains(bench.server.run(program, "-x", "-l", log, "-f", config), program + "-serve")
+    check(not os.path.exists(log), "it wrote to the log")
+    for arguments, status in (("-d", "-x", "-t", "1", "server 127.0.0.9", "pidfile /"), 1), (("-Q", "local"), 1):
+        result = bench.server.run(program, *arguments)
+        equal(result.returncode, status, "exit status; " + result.stderr)
+        check("-serve" not in result.stderr, "%s said: %s" % (arguments, result.stderr))
+    piped = bench.server.run("sh", "-c", "echo 'serve net_tap0 address 198.18.0.1/24' | %s -x -d -f /dev/stdin" % DAEMON)
+    complains(piped, "pipe", "timeballd-serve")
+
+
+@case("one-becomes-the-other", "timeballd has done nothing but read when it becomes timeballd-serve, which is all of it")
+def becomes(bench):
+    if not shutil.which("strace"):
+        raise Skip("no strace")
+    trace = bench.lab.path("trace")
+    config = bench.lab.file("timeball.conf", bench.config)
+    # Directives before options: the second program has to read them as the first did.
+    for words in ("-d", "-x", "-t", "1", "-f", config), (*bench.config.splitlines(), "-d", "-x", "-t", "1"):
+        result = bench.server.run(shutil.which("strace"), "-o", trace, DAEMON, *words)
+        equal(result.returncode, 0, "exit status; " + result.stderr)
+        check("serving" in result.stderr, "it said: " + result.stderr)
+        calls = read(trace).splitlines()
+        second = next(number for number, line in enumerate(calls[1:], 1) if line.startswith("execve("))
+        equal(re.match(r'execve\("([^"]+)"', calls[second])[1], os.path.realpath(SERVER), "what it becomes")
+        names = {line.split("(")[0] for line in calls[:second]}
+        equal(names & set("socket clone clone3 fork vfork write fcntl mlockall unlink mkdir rt_sigaction".split()),
+              set(), "system calls before that")
+        written = [line for line in calls[:second] if re.search("O_(WRONLY|RDWR|CREAT)", line)]
+        equal(written, [], "files opened for writing before that")
+    result = bench.server.run(SERVER, "-d", "-x", "-t", "1", "-f", config)
+    check(result.returncode == 0 and "serving" in result.stderr, "%r" % result)
+    result = bench.server.run(SERVER, "-Q", "-t", "1", "server 127.0.0.9")
+    check(result.returncode == 1 and "Timeout reached" in result.stderr, "%r" % result)
 
 
 if __name__ == "__main__":

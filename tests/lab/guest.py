@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 import lab
-from lab import BUILD, DAEMON, HERE, Skip, Wire, check, wait_until
+from lab import BUILD, DAEMON, HERE, SERVER, Skip, Wire, check, wait_until
 
 SCRIPTS = os.path.join(HERE, "..", "..", "scripts")
 LINUX = os.path.join(BUILD, "peers", "linux")
@@ -117,7 +117,8 @@ class Tree:
 
     def add_timeball(self):
         shutil.copytree(SCRIPTS, self.path("timeball/scripts"))
-        self.copy(DAEMON, "timeball/build/app/timeballd/timeballd")
+        for program in DAEMON, SERVER:
+            self.copy(program, "timeball/build/app/timeballd/" + os.path.basename(program))
 
     def pack(self, archive):
         with open(self.path("init"), "w") as init:

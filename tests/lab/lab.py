@@ -24,6 +24,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("TIMEBALL_BUILD") or os.path.join(HERE, "..", "..", "build")
 BUILD = os.path.abspath(BUILD)
 DAEMON = os.path.join(BUILD, "app", "timeballd", "timeballd")
+# What that becomes where there are `serve` lines.
+SERVER = DAEMON + "-serve"
 PEERS = os.environ.get("TIMEBALL_PEERS") or os.path.join(BUILD, "peers", "bin")
 
 # The machines are small and shared: a wait is long, what is promised is checked by its own limit.

@@ -197,8 +197,8 @@ def install_and_remove(bench):
     folder = bench.lab.path("root")
     install(folder)
     found = files_in(folder)
-    for name in ("/usr/local/sbin/timeballd", "/etc/timeball/timeball.conf",
-                 "/etc/systemd/system/timeball.service",
+    for name in ("/usr/local/sbin/timeballd", "/usr/local/sbin/timeballd-serve",
+                 "/etc/timeball/timeball.conf", "/etc/systemd/system/timeball.service",
                  "/usr/lib/systemd/ntp-units.d/50-timeball.list"):
         check(name in found, "no %s among %r" % (name, sorted(found)))
     for name in found:
