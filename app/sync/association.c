@@ -377,7 +377,7 @@ static enum association_verdict judge_genuine(
 	association->report.reference_time = exchange_time_of(exchange, arrival->answer.reference);
 	arrival->failures = client_answer_failures(&arrival->answer, arrival->interleaved);
 	if (arrival->interleaved
-			&& ntp64_is_later(
+			&& !client_answer_in_order(&arrival->answer,
 					association->last.server_receive, arrival->answer.transmit))
 		arrival->failures |= CLIENT_TEST_TIMES;
 	if (kiss != CLIENT_KISS_NONE) {

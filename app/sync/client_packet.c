@@ -13,6 +13,8 @@
 // Between receive and the transmit timestamp that an interleaved answer does not show, the server
 // may set its clock, and so its reference time.
 #define REFERENCE_SLACK (UINT64_C(1) << 32)
+#define FINEST_LOG2S    -32 // what a timestamp can tell
+#define COARSEST_LOG2S  -6  // of clocks that go by an interrupt; beyond, order would mean nothing
 
 void client_request_write(const struct client_request *request, uint8_t packet[NTP_HEADER_SIZE])
 {
@@ -69,21 +71,35 @@ enum client_kiss client_answer_kiss(const struct client_answer *answer)
 	}
 }
 
+bool client_answer_in_order(const struct client_answer *answer, ntp64_t earlier, ntp64_t later)
+{
+	int log2s = answer->precision;
+
+	if (log2s < FINEST_LOG2S)
+		log2s = FINEST_LOG2S;
+	if (log2s > COARSEST_LOG2S)
+		log2s = COARSEST_LOG2S;
+	return !ntp64_is_later(earlier, later + (UINT64_C(1) << (log2s - FINEST_LOG2S)));
+}
+
 unsigned client_answer_failures(const struct client_answer *answer, bool interleaved)
 {
+	ntp64_t first = interleaved ? answer->transmit : answer->receive;
+	ntp64_t second = interleaved ? answer->receive : answer->transmit;
 	ntp64_t last = interleaved ? answer->receive + REFERENCE_SLACK : answer->transmit;
 	unsigned failures = 0;
 
 	// A reference time of 0 is none: some simple servers never fill it in.
 	if (answer->receive == 0 || answer->transmit == 0
-			|| ntp64_is_later(interleaved ? answer->transmit : answer->receive,
-					interleaved ? answer->receive : answer->transmit))
+			|| !client_answer_in_order(answer, first, second))
 		failures |= CLIENT_TEST_TIMES;
 	if (answer->leap == NTP_LEAP_UNSYNCHRONISED || answer->stratum == 0
 			|| answer->stratum > STRATUM_MAX)
 		failures |= CLIENT_TEST_SYNCHRONISED;
 	if (answer->root_delay_ns / 2 + answer->root_dispersion_ns >= DISTANCE_MAX_NS
-			|| (answer->reference != 0 && ntp64_is_later(answer->reference, last)))
+			|| (answer->reference != 0
+					&& !client_answer_in_order(
+							answer, answer->reference, last)))
 		failures |= CLIENT_TEST_DISTANCE;
 	return failures;
 }

@@ -60,6 +60,9 @@ void client_request_write(const struct client_request *request, uint8_t packet[N
 // (RFC 7822), or a MAC where none was asked for. Unknown extension fields are skipped.
 bool client_answer_parse(const uint8_t *packet, size_t length, struct client_answer *answer);
 enum client_kiss client_answer_kiss(const struct client_answer *answer);
+// Whether one of the server's stamps may have been taken before the other: servers fill what their clocks
+// cannot tell with random bits (RFC 5905 section 6), so that stamps of one reading come in any order.
+bool client_answer_in_order(const struct client_answer *answer, ntp64_t earlier, ntp64_t later);
 // The tests that fail, of 3, 6 and 7. An interleaved answer's transmit timestamp is that of the answer
 // before, so it may be earlier than the others.
 unsigned client_answer_failures(const struct client_answer *answer, bool interleaved);

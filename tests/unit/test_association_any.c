@@ -239,11 +239,118 @@ static void guessed_origins_do_nothing(void **)
 	world_close(&world);
 }
 
+// Both stamps are the same reading, with random bits below the precision that the server claims.
+static void blur(struct world *world, int precision, uint64_t *receive, uint64_t *transmit)
+{
+	uint64_t bits = (UINT64_C(1) << (32 + precision)) - 1;
+
+	*receive = (*receive & ~bits) | (random_next(&world->random) & bits);
+	*transmit = (*receive & ~bits) | (random_next(&world->random) & bits);
+	world->reply[3] = (uint8_t)precision;
+	world_put(world->reply + 32, 8, *receive);
+}
+
+// Precision as the server's header has it, and what the sample says of its own doubt.
+static void assert_true_sample(const struct world *world, int precision)
+{
+	double doubt_ns = (double)world->sample.delay_ns / 2 + (double)world->sample.dispersion_ns;
+	int64_t error_ns = world->sample.offset_ns - WORLD_START.ns - world->ahead_ns;
+
+	assert_int_equal(world->verdict, ASSOCIATION_SAMPLE);
+	if (fabs((double)error_ns) > doubt_ns + 2)
+		fail_msg("precision %d: wrong by %lld ns, in doubt by %g ns", precision,
+				(long long)error_ns, doubt_ns);
+}
+
+static void clocks_that_stand_still_are_believed(void **)
+{
+	struct association_options options = world_options();
+	struct world world;
+	unsigned backwards = 0;
+
+	world_open(&world, &options);
+	world.inside_ns = 0;
+	for (unsigned i = 0; i < 2000; i++) {
+		int precision = -6 - (int)random_below(&world.random, 24);
+		uint64_t receive, transmit;
+
+		world_ask(&world);
+		world_serve(&world);
+		receive = world_get(world.reply + 32, 8);
+		blur(&world, precision, &receive, &transmit);
+		world_put(world.reply + 16, 8, receive > transmit ? receive : transmit);
+		world_put(world.reply + 40, 8, transmit);
+		backwards += receive > transmit;
+		world_receive(&world);
+		assert_true_sample(&world, precision);
+	}
+	assert_in_range(backwards, 800, 1200);
+	world_close(&world);
+}
+
+// The same of an exchange of which the next answer brings the transmit timestamp.
+static void and_so_they_are_when_interleaved(void **)
+{
+	struct association_options options = world_options();
+	struct world world;
+	uint64_t receive, transmit = 0;
+
+	options.xleave = true;
+	world_open(&world, &options);
+	world.interleaves = true;
+	world.inside_ns = world.late_ns = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		world_ask(&world);
+		world_serve(&world);
+		if (transmit != 0)
+			world_put(world.reply + 40, 8, transmit);
+		receive = world_get(world.reply + 32, 8);
+		blur(&world, -16, &receive, &transmit);
+		receive |= 1; // what our server-side model takes for an interleaved request
+		world_put(world.reply + 32, 8, receive);
+		world.saved[world.saved_count - 1].receive = receive;
+		world_receive(&world);
+		if (i == 0)
+			assert_int_equal(world.report.interleaved, 0);
+		else if (i > 1)
+			assert_true_sample(&world, -16);
+	}
+	assert_true(world.report.interleaved);
+	world_close(&world);
+}
+
+static void no_more_than_their_precision(void **)
+{
+	struct association_options options = world_options();
+	struct world world;
+
+	world_open(&world, &options);
+	for (int precision = -128; precision < 128; precision++) {
+		int log2s = precision < -32 ? -32 : precision > -6 ? -6 : precision;
+		uint64_t step = UINT64_C(1) << (32 + log2s);
+
+		for (uint64_t less = step - (step > 1); less <= step + 1; less++) {
+			world_ask(&world);
+			world_serve(&world);
+			world.reply[3] = (uint8_t)precision;
+			world_put(world.reply + 40, 8, world_get(world.reply + 32, 8) - less);
+			world_receive(&world);
+			assert_int_equal(world.verdict,
+					less <= step ? ASSOCIATION_SAMPLE
+						     : ASSOCIATION_UNSYNCHRONISED);
+		}
+	}
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(promises_hold_and_runs_repeat),
 		cmocka_unit_test(guessed_origins_do_nothing),
+		cmocka_unit_test(clocks_that_stand_still_are_believed),
+		cmocka_unit_test(and_so_they_are_when_interleaved),
+		cmocka_unit_test(no_more_than_their_precision),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

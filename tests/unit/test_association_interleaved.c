@@ -263,9 +263,11 @@ static void impossible_transmit_timestamps_are_refused(void **)
 		receive = answered(&world, RECEIVE);
 		world_ask(&world);
 		world_serve(&world);
-		// Before that exchange's receive timestamp; after this one's.
+		// Before that exchange's receive timestamp; after this one's. By more than its precision.
+		uint64_t more = (UINT64_C(1) << (32 + WORLD_PRECISION)) + 1;
+
 		world_put(world.reply + TRANSMIT, 8,
-				which == 0 ? receive - 1 : answered(&world, RECEIVE) + 1);
+				which == 0 ? receive - more : answered(&world, RECEIVE) + more);
 		assert_int_equal(world_receive(&world), ASSOCIATION_UNSYNCHRONISED);
 		assert_int_equal(world_exchange(&world), ASSOCIATION_SAMPLE);
 		assert_int_equal(asked(&world, ORIGIN), 0);
