@@ -6,6 +6,7 @@
 
 #define OLDEST_NS    (4096 * NS_PER_S) // proofs of the frequency; the few newest may be older
 #define OLDEST_COUNT 4
+#define YOUNG_COUNT  8 // anchors; with more, proof is better than what an estimate says
 #define STEADY_NS    (1024 * NS_PER_S) // in so long the frequency gains no more than maxclockerror
 #define SIGMAS       5    // of the wander: at 4, one claim in 10^7 was wrong at 1e-7 per sqrt(s)
 #define MISSED_MOST  1e-4 // a contradiction beyond is a step, which says nothing of frequency
@@ -158,6 +159,36 @@ static void begin_anew(struct bound *bound, const struct bound_interval *carried
 	bound->at.high_ns = fresh->high_ns;
 }
 
+void bound_doubt_frequency(struct bound *bound, double slowest, double fastest)
+{
+	bool agrees = slowest <= bound->prior_fastest && fastest >= bound->prior_slowest;
+
+	if (agrees || bound->conflicts || bound->anchor_count >= YOUNG_COUNT)
+		return;
+	bound_set_frequency(bound, bound->free_ns, -bound->limit, bound->limit);
+	prove_frequency(bound);
+}
+
+static bool overlap(const struct bound_interval *one, const struct bound_interval *other)
+{
+	return one->low_ns <= other->high_ns && one->high_ns >= other->low_ns;
+}
+
+// The bound at the sample's moment. Two answers are no majority: when the second one contradicts what was only
+// believed of the frequency, that belief is to blame.
+static struct bound_interval carry_to(
+		struct bound *bound, const struct bound_interval *fresh, int64_t free_ns)
+{
+	struct bound_interval carried = bound_at(bound, free_ns);
+
+	if (bound->anchor_count || overlap(fresh, &carried))
+		return carried;
+	bound_set_frequency(bound, free_ns, -bound->limit, bound->limit);
+	bound->at.slowest = -bound->limit;
+	bound->at.fastest = bound->limit;
+	return bound_at(bound, free_ns);
+}
+
 bool bound_add(struct bound *bound, const struct sample *sample)
 {
 	int64_t radius_ns = bound_sample_radius_ns(sample);
@@ -173,9 +204,9 @@ bool bound_add(struct bound *bound, const struct sample *sample)
 	} else if (sample->free_ns <= bound->free_ns) {
 		return true; // out of order: true, but nothing to gain
 	} else {
-		struct bound_interval carried = bound_at(bound, sample->free_ns);
+		struct bound_interval carried = carry_to(bound, &fresh, sample->free_ns);
 
-		agrees = fresh.low_ns <= carried.high_ns && fresh.high_ns >= carried.low_ns;
+		agrees = overlap(&fresh, &carried);
 		if (agrees) {
 			add_anchor(bound);
 			bound->at.low_ns = fresh.low_ns > carried.low_ns ? fresh.low_ns
@@ -203,6 +234,11 @@ static struct bound_interval carry(const struct bound *bound, double slowest, do
 		.slowest = slowest - walk / 2,
 		.fastest = fastest + walk / 2,
 	};
+}
+
+bool bound_proves_frequency(const struct bound *bound)
+{
+	return bound->anchor_count > 0;
 }
 
 struct bound_interval bound_at(const struct bound *bound, int64_t free_ns)

@@ -40,12 +40,16 @@ struct bound {
 
 // No frequency is beyond `limit`.
 void bound_init(struct bound *bound, double limit, double max_wander);
-// The frequency is known from elsewhere, for as long as samples do not tell otherwise.
+// The frequency is believed to be in a range, for as long as samples do not tell otherwise.
 void bound_set_frequency(struct bound *bound, int64_t free_ns, double slowest, double fastest);
+// Who looks at the samples' noise is sure of another range: early on, what is believed without proof gives way.
+void bound_doubt_frequency(struct bound *bound, double slowest, double fastest);
 // A sample, later than the one before. False when it contradicts the bound, which begins anew with it.
 bool bound_add(struct bound *bound, const struct sample *sample);
 // Wander is per sqrt(s).
 void bound_set_wander(struct bound *bound, double wander);
+// Whether answers agree on a frequency: one answer alone leaves it to belief.
+bool bound_proves_frequency(const struct bound *bound);
 // What is proved for `free_ns`, not before the last sample. Only when `known`.
 struct bound_interval bound_at(const struct bound *bound, int64_t free_ns);
 // The same for who believes the frequency to be in a narrower range, which may be none of the proved one;

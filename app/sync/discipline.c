@@ -7,11 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAIT_NS          (4 * NS_PER_S) // for all sources' first answers, after start or jump
-#define DRIFT_FILE_DOUBT 1e-4           // a drift file is believed to this or its skew
-#define MAX_SKEW         500e-6
-#define WANDER           1e-8
-#define RMS_WEIGHT       0.1 // of the newest offset's square
+#define WAIT_NS    (4 * NS_PER_S) // for all sources' first answers, after start or jump
+#define MAX_SKEW   500e-6
+#define WANDER     1e-8
+#define RMS_WEIGHT 0.1 // of the newest offset's square
 
 static void forget_time(struct discipline *discipline, int64_t free_ns)
 {
@@ -23,24 +22,28 @@ static void forget_time(struct discipline *discipline, int64_t free_ns)
 static void init_world(struct discipline *discipline, double clock_frequency)
 {
 	const struct discipline_options *options = &discipline->options;
-	double doubt = fmax(DRIFT_FILE_DOUBT, 4 * options->initial_skew);
+	double max_skew = options->max_initial_skew > 0 ? options->max_initial_skew : MAX_SKEW;
 	bool known = options->initial_skew > 0;
+	double frequency = known ? options->initial_frequency : clock_frequency;
+	double doubt = fmax(max_skew, 4 * options->initial_skew);
 
 	discipline->world = (struct source_world){
 		.estimator = {
 			.wander = options->initial_wander > 0 ? options->initial_wander : WANDER,
-			.max_skew = options->max_initial_skew > 0 ? options->max_initial_skew : MAX_SKEW,
+			.max_skew = max_skew,
 			.precision_ns = options->precision_s * NS_PER_S,
 		},
 		.max_frequency = options->servo.max_drift > 0 ? options->servo.max_drift
 							      : SERVO_MAX_FREQUENCY,
 		.max_clock_error = (double)options->reference.max_clock_error_ppb / 1e9,
 		.frequency_known = known,
-		.frequency = known ? options->initial_frequency : clock_frequency,
+		.frequency = frequency,
 		.frequency_sd = options->initial_skew,
-		.slowest = options->initial_frequency - doubt,
-		.fastest = options->initial_frequency + doubt,
+		// What the clock was given by somebody else is a guess; so is that it needs nothing.
+		.slowest = (known ? frequency : fmin(frequency, 0)) - doubt,
+		.fastest = (known ? frequency : fmax(frequency, 0)) + doubt,
 	};
+	discipline->frequency_proved = known;
 }
 
 struct discipline *discipline_open(const struct discipline_options *options, utc_t now,
@@ -170,6 +173,7 @@ static void follow_bound(struct discipline *discipline, int64_t free_ns)
 		bound->at.fastest =
 				first ? proved.fastest : fmax(bound->at.fastest, proved.fastest);
 		bound->wander = fmax(bound->wander, source->bound.wander);
+		discipline->frequency_proved |= bound_proves_frequency(&source->bound);
 		first = false;
 	}
 }

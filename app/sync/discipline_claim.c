@@ -84,7 +84,7 @@ struct reference discipline_reference(struct discipline *discipline, utc_t now)
 {
 	int64_t free_ns = timeline_free_ns(&discipline->timeline, now);
 	struct reference_upstream upstream = {
-		.known = discipline->followed.known,
+		.known = discipline->followed.known && discipline->frequency_proved,
 		.unsettled = is_unsettled(discipline, free_ns),
 	};
 
@@ -95,7 +95,8 @@ struct reference discipline_reference(struct discipline *discipline, utc_t now)
 
 		upstream.measured = true;
 		upstream.offset_ns = llround(correction_left_ns(discipline, free_ns));
-		upstream.distance_ns = bound_sample_radius_ns(&source->last);
+		upstream.distance_ns = upstream.known ? bound_sample_radius_ns(&source->last)
+						      : DISTANCE_MOST;
 	}
 	return reference_choose(&discipline->keeper, &upstream, now,
 			(double)(free_ns - discipline->jumped_ns) / NS_PER_S);

@@ -35,9 +35,10 @@ struct discipline {
 	uint64_t random;
 
 	struct followed followed;
-	bool set_up;   // the clock has been given the drift file's frequency
-	bool stepping; // between the command and its deed
-	bool held;     // after a step, until
+	bool frequency_proved; // by two answers of one source, or a drift file: claims stand on it
+	bool set_up;           // the clock has been given the drift file's frequency
+	bool stepping;         // between the command and its deed
+	bool held;             // after a step, until
 	int64_t hold_until_free_ns;
 	int64_t waiting_since_free_ns;
 	int64_t servo_wake_free_ns;

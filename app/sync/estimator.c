@@ -21,6 +21,7 @@
 #define LOST         5    // outliers in a row: the world is another
 #define CALM         30.0 // the last samples' noise so much smaller is no accident
 #define DOUBT        3.0  // then deviations are taken for so much larger
+#define MISTRUST     5.0 // logarithm of the odds against what was said of the frequency being wrong
 #define LEAST_DOUBT  1e-12
 #define LEAST_SKEW   1e-8
 #define FEW          2.0 // of n samples the noise is hardly known: deviations grow by FEW / n
@@ -263,6 +264,26 @@ static void move_origin(struct estimator *estimator)
 		estimator->members[i].filter.state[FILTER_OFFSET] -= whole;
 }
 
+// Goes over the first samples again, and believes what was said of the frequency only as long as they do not
+// tell otherwise: drift files can be of another machine, or of a colder day.
+static double replay_first(struct estimator *estimator)
+{
+	unsigned count = estimator->samples + 1;
+	double max_skew = estimator->options.max_skew * NS_PER_S, told;
+	double outlier = replay(estimator, count);
+	struct prior prior = estimator->prior;
+
+	if (prior.offset_sd > 0 || prior.frequency_sd >= max_skew || count < 2)
+		return outlier;
+	told = estimator->evidence;
+	estimator->prior.frequency_sd = hypot(max_skew, prior.frequency);
+	outlier = replay(estimator, count);
+	if (estimator->evidence - MISTRUST > told)
+		return outlier;
+	estimator->prior = prior;
+	return replay(estimator, count);
+}
+
 bool estimator_add(struct estimator *estimator, const struct sample *sample)
 {
 	double outlier;
@@ -272,12 +293,24 @@ bool estimator_add(struct estimator *estimator, const struct sample *sample)
 	if (estimator->settled)
 		outlier = learn(estimator, sample);
 	else
-		outlier = replay(estimator, estimator->samples + 1);
+		outlier = replay_first(estimator);
 	estimator->outliers = outlier > 0.5 ? estimator->outliers + 1 : 0;
 	if (estimator->outliers >= LOST || is_calm(estimator))
 		start_over(estimator);
 	move_origin(estimator);
 	return estimator->outliers == 0;
+}
+
+void estimator_forget(struct estimator *estimator, double frequency, double skew)
+{
+	estimator->prior = (struct prior){
+		.frequency = frequency * NS_PER_S,
+		.frequency_sd = fmax(skew, LEAST_DOUBT) * NS_PER_S,
+	};
+	estimator->settled = false;
+	estimator->outliers = 0;
+	replay(estimator, 1);
+	move_origin(estimator);
 }
 
 static void mix(const struct clock_filter filters[FILTERS], const double weights[FILTERS],

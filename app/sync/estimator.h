@@ -34,6 +34,8 @@ void estimator_init(struct estimator *estimator, const struct estimator_options 
 void estimator_set_frequency(struct estimator *estimator, double frequency, double skew);
 // Samples come in order of time. Returns false when it was seen for an outlier and left out.
 bool estimator_add(struct estimator *estimator, const struct sample *sample);
+// Of what was measured only the last sample counts any more, and this of the frequency.
+void estimator_forget(struct estimator *estimator, double frequency, double skew);
 // What is known at `free_ns`, after the last sample. False while there was none.
 bool estimator_at(const struct estimator *estimator, int64_t free_ns, struct estimate *estimate);
 unsigned estimator_samples(const struct estimator *estimator);

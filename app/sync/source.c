@@ -11,6 +11,7 @@
 #define POLL_SHARE 0.0003
 // While nothing is proved of the frequency, bounds grow so wide that they would agree with any liar's.
 #define FREQUENCY_SIGMAS 4
+#define CONTRADICTION    4 // half widths of the bound from its middle
 
 int source_open(struct source *source, const struct source_options *options, uint64_t random)
 {
@@ -39,9 +40,9 @@ void source_reset(struct source *source, const struct source_world *world, int64
 {
 	estimator_init(source->estimator, &world->estimator);
 	bound_init(&source->bound, world->max_frequency, world->max_clock_error);
+	bound_set_frequency(&source->bound, free_ns, world->slowest, world->fastest);
 	if (world->frequency_known) {
 		estimator_set_frequency(source->estimator, world->frequency, world->frequency_sd);
-		bound_set_frequency(&source->bound, free_ns, world->slowest, world->fastest);
 	} else if (world->frequency != 0) {
 		// What the clock was given before us: a good guess and no proof.
 		estimator_set_frequency(
@@ -77,17 +78,48 @@ void source_note(struct source *source, enum association_verdict verdict)
 }
 
 // An estimator that was told too little doubt of the frequency at first may take for outliers what is
-// proof of another frequency.
-static void correct_estimator(struct source *source, int64_t free_ns)
+// proof of another frequency; one that was not may know better than what is believed without proof.
+static void compare_frequencies(struct source *source, int64_t free_ns)
+{
+	struct estimate estimate;
+	double slowest, fastest;
+
+	if (!estimator_at(source->estimator, free_ns, &estimate))
+		return;
+	slowest = estimate.frequency - FREQUENCY_SIGMAS * estimate.frequency_sd;
+	fastest = estimate.frequency + FREQUENCY_SIGMAS * estimate.frequency_sd;
+	bound_doubt_frequency(&source->bound, slowest, fastest);
+	struct bound_interval proved = bound_at(&source->bound, free_ns);
+
+	if (fastest < proved.slowest || slowest > proved.fastest)
+		estimator_set_frequency(source->estimator, (proved.slowest + proved.fastest) / 2,
+				(proved.fastest - proved.slowest) / 2);
+}
+
+// Beyond what the noise of a good estimate explains. It was made of samples that were late by a machine under
+// load, say: a tenth of their delay proves the time, long before it is clear that noise has become less.
+static bool contradicts_proof(const struct source *source, int64_t free_ns)
+{
+	struct bound_interval proved = bound_at(&source->bound, free_ns);
+	double half_ns = (double)(proved.high_ns / 2 - proved.low_ns / 2);
+	struct estimate estimate;
+	int64_t from_low_ns;
+
+	if (!estimator_at(source->estimator, free_ns, &estimate))
+		return false;
+	return __builtin_sub_overflow(estimate.offset_ns, proved.low_ns, &from_low_ns)
+			|| fabs((double)from_low_ns - half_ns) > CONTRADICTION * half_ns;
+}
+
+static void forget_estimate(struct source *source, int64_t free_ns)
 {
 	struct bound_interval proved = bound_at(&source->bound, free_ns);
 	struct estimate estimate;
 
-	if (!estimator_at(source->estimator, free_ns, &estimate))
-		return;
-	if (estimate.frequency < proved.slowest || estimate.frequency > proved.fastest)
-		estimator_set_frequency(source->estimator, (proved.slowest + proved.fastest) / 2,
-				(proved.fastest - proved.slowest) / 2);
+	estimator_at(source->estimator, free_ns, &estimate);
+	estimator_forget(source->estimator,
+			fmin(fmax(estimate.frequency, proved.slowest), proved.fastest),
+			(proved.fastest - proved.slowest) / 2);
 }
 
 static void tell_useful_poll(struct source *source, const struct estimate *estimate)
@@ -113,9 +145,12 @@ void source_add(struct source *source, const struct sample *sample)
 {
 	struct estimate estimate;
 
-	bound_add(&source->bound, sample);
-	correct_estimator(source, sample->free_ns);
+	bool agrees = bound_add(&source->bound, sample);
+
+	compare_frequencies(source, sample->free_ns);
 	estimator_add(source->estimator, sample);
+	if (agrees && contradicts_proof(source, sample->free_ns))
+		forget_estimate(source, sample->free_ns);
 	source->delays_ns[source->samples % SOURCE_DELAYS] =
 			sample->root_delay_ns + sample->delay_ns;
 	source->samples++;

@@ -41,7 +41,7 @@ struct source_world {
 	// Of free time against UTC as far as known from elsewhere: drift file or other sources.
 	bool frequency_known;
 	double frequency, frequency_sd;
-	double slowest, fastest;
+	double slowest, fastest; // as far as believed in any case
 };
 
 struct source {

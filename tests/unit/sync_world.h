@@ -19,6 +19,7 @@ struct world_server {
 	int64_t error_ns;            // its time less UTC
 	double frequency;            // by which its time leaves UTC
 	int64_t delay_ns, jitter_ns; // each way, the jitter one-sided
+	int64_t late_ns;             // answers take so much longer, or are stamped so late
 	uint8_t stratum;
 	uint32_t refid;
 	enum ntp_leap leap;
@@ -138,7 +139,7 @@ static inline void world_answer(struct world *world, unsigned number,
 	memcpy(answer + NTP_ORIGIN, action->packet + NTP_TRANSMIT, 8);
 	store_be64(answer + NTP_RECEIVE, time);
 	store_be64(answer + NTP_TRANSMIT, time + 4000);
-	world->true_ns += 1000 + world_delay(world, server);
+	world->true_ns += 1000 + world_delay(world, server) + server->late_ns;
 	struct association_stamp stamp = world_stamp(world);
 
 	*action = (struct association_action){ 0 };
