@@ -93,6 +93,7 @@ struct config_upstream {
 	struct config_driftfile driftfile;
 
 	char *dumpdir; // NULL: none
+	bool recall;   // what is in it is read: -r
 	char *logdir;  // NULL: none
 	bool log_measurements, log_selection, log_statistics, log_tracking;
 	int logbanner;    // lines between banners, 0: none

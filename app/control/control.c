@@ -168,6 +168,13 @@ static void on_answer(void *context, const struct member *member, enum associati
 	records_answer(&control->records, control->sources, member, verdict, &control->last);
 }
 
+static void on_open(void *context, const struct member *member)
+{
+	struct control *control = context;
+
+	dumps_recall(&control->dumps, member);
+}
+
 int control_start_discipline(struct control *control, const struct control_discipline *options)
 {
 	struct local_clock_state state;
@@ -189,10 +196,12 @@ int control_start_discipline(struct control *control, const struct control_disci
 		.rtcsync = options->rtcsync,
 		.log_change_s = options->log_change_s,
 	};
+	dumps_open(&control->dumps, &options->dumps, control->clock, control->discipline);
 	adjuster_start(&control->adjuster);
 	records_open(&control->records, &options->records, control->discipline);
 	struct sources_options sources = options->sources;
 
+	sources.on_open = on_open;
 	sources.on_answer = on_answer;
 	sources.context = control;
 	error = sources_open(&control->sources, &sources, &control->adjuster);
@@ -201,12 +210,23 @@ int control_start_discipline(struct control *control, const struct control_disci
 	return error;
 }
 
+static void write_dumps(struct control *control)
+{
+	const struct member *member;
+
+	if (!control->sources)
+		return;
+	for (unsigned i = 0; (member = sources_member(control->sources, i)); i++)
+		dumps_write(&control->dumps, member, now_of(control));
+}
+
 void control_stop_discipline(struct control *control)
 {
 	if (!control->discipline)
 		return;
 	// What it is to be left with.
 	adjuster_tell(&control->adjuster, &control->last, now_of(control));
+	write_dumps(control);
 	sources_close(control->sources);
 	records_close(&control->records, now_of(control));
 	timer_heap_cancel(&control->loop.timers, &control->adjuster.timer);
@@ -233,8 +253,11 @@ static void serve_signals(struct control *control)
 		return;
 	if (tasks->report)
 		tasks->report(tasks->context);
-	if (control->sources)
-		sources_log_all(control->sources, control->discipline, now_of(control));
+	if (!control->sources)
+		return;
+	// Whoever moved log files away says so.
+	log_files_reopen(&control->records.logs);
+	sources_log_all(control->sources, control->discipline, now_of(control));
 }
 
 static void on_deadline(void *context)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "control/adjuster.h"
+#include "control/dumps.h"
 #include "control/publisher.h"
 #include "control/records.h"
 #include "control/sources.h"
@@ -39,6 +40,7 @@ struct control {
 	struct adjuster adjuster;
 	struct sources *sources;
 	struct records records;
+	struct dumps dumps;
 	struct reference last; // what was said before, to log changes
 	uint64_t steps_seen;   // of the clock
 	unsigned updates_told; // of the clock, to the kernel
@@ -50,6 +52,7 @@ struct control_discipline {
 	struct discipline_options options;
 	struct sources_options sources; // but for its callback
 	struct records_options records;
+	struct dumps_options dumps;
 	const uint32_t *own_refids; // what we are known by to those we serve
 	unsigned own_refid_count;
 	bool rtcsync;

@@ -250,6 +250,8 @@ int member_open(struct member *member, const struct upstream_server *server,
 		.timer = { .on_due = on_timer, .context = member },
 	};
 	address_print(&server->address, member->text);
+	if (world->on_open)
+		world->on_open(world->context, member);
 	member_restart(member);
 	return 0;
 }

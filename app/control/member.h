@@ -18,6 +18,8 @@ struct member_world {
 	struct upstream_options upstream;
 	// The member is of no use: another address, please. Not to be closed meanwhile.
 	void (*on_replace)(void *context, unsigned source);
+	// The member is there and has not asked yet.
+	void (*on_open)(void *context, const struct member *member);
 	// An answer was looked at, and the clock steered by it.
 	void (*on_answer)(void *context, const struct member *member,
 			enum association_verdict verdict);

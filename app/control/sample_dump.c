@@ -2,7 +2,7 @@
 // Lines of words:
 //   timeball samples 1
 //   boot ID
-//   clock LOCAL FREE CORRECTION FREQUENCY
+//   clock LOCAL FREE FREQUENCY
 //   sample FREE OFFSET DELAY DISPERSION LEAP STRATUM REFID ROOT-DELAY ROOT-DISPERSION TIME SENT RECEIVED
 //   end COUNT
 // Times are whole nanoseconds, moments since 1970; the last two words of a sample are enum stamp_level.
@@ -21,9 +21,8 @@
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 #define TITLE   "timeball samples 1\n"
 // So large that nothing of reason is larger, and no sum of them overflows.
-#define MOST_AWAY_NS (INT64_C(1) << 58) // nine years
-#define MOST_NS                                                                                    \
-	(INT64_C(1) << 61) // an offset is 56 years before the first step of a clock from 1970
+#define MOST_AWAY_NS  (INT64_C(1) << 58) // nine years
+#define MOST_NS       (INT64_C(1) << 61) // offsets are of true time, which is 56 years
 #define FREQUENCY_MAX 0.5
 
 int sample_dump_boot(char boot[SAMPLE_DUMP_BOOT_SIZE])
@@ -75,8 +74,8 @@ size_t sample_dump_print(const struct sample_dump *dump, char text[SAMPLE_DUMP_T
 	struct writer writer = { .text = text };
 
 	append(&writer, TITLE "boot %s\n", dump->boot);
-	append(&writer, "clock %" PRId64 " %" PRId64 " %" PRId64 " %.17g\n", dump->local.ns,
-			dump->free_ns, dump->correction_ns, dump->frequency);
+	append(&writer, "clock %" PRId64 " %" PRId64 " %.17g\n", dump->local.ns, dump->free_ns,
+			dump->frequency);
 	for (unsigned i = 0; i < dump->count; i++)
 		sample_print(&writer, &dump->samples[i]);
 	append(&writer, "end %u\n", dump->count);
@@ -187,7 +186,6 @@ int sample_dump_parse(const char *text, struct sample_dump *dump)
 	expect(&reader, "clock");
 	read.local.ns = take(&reader, INT64_MIN, INT64_MAX);
 	read.free_ns = take(&reader, -MOST_AWAY_NS, MOST_AWAY_NS);
-	read.correction_ns = take(&reader, -MOST_NS, MOST_NS);
 	read.frequency = take_frequency(&reader);
 	expect(&reader, "\n");
 	while (begins(&reader, "sample") && read.count < SAMPLE_DUMP_SAMPLES) {
@@ -219,15 +217,13 @@ int sample_dump_rebase(struct sample_dump *dump, const char *boot, utc_t now)
 	// A double has not the nanoseconds of days.
 	free_away_ns = llroundl(away_ns / (1 + (long double)dump->frequency));
 	dump->free_ns += free_away_ns;
-	dump->correction_ns += away_ns - free_away_ns;
 	for (unsigned i = 0; i < dump->count; i++) {
-		// The new free time is 0 now, and is what the clock shows now.
+		// The new free time is 0 now, so that it is less, and true time is ahead of it by more.
 		dump->samples[i].free_ns -= dump->free_ns;
-		dump->samples[i].offset_ns -= dump->correction_ns;
+		dump->samples[i].offset_ns += dump->free_ns;
 	}
 	dump->local = now;
 	dump->free_ns = 0;
-	dump->correction_ns = 0;
 	return 0;
 }
 

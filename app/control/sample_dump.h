@@ -16,11 +16,10 @@
 
 struct sample_dump {
 	char boot[SAMPLE_DUMP_BOOT_SIZE]; // of the machine: no blanks
-	// Of the timeline: the clock showed `local` at `free_ns`, was then `correction_ns` ahead of free
-	// time, and goes on 1 + `frequency` times as fast when we have gone.
+	// Of the timeline: the clock showed `local` at `free_ns`, and goes on 1 + `frequency` times as fast
+	// when we have gone.
 	utc_t local;
 	int64_t free_ns;
-	int64_t correction_ns;
 	double frequency;
 	unsigned count;
 	struct sample samples[SAMPLE_DUMP_SAMPLES]; // oldest first

@@ -317,6 +317,14 @@ static void on_answer(void *context, const struct member *member, enum associati
 		sources->options.on_answer(sources->options.context, member, verdict);
 }
 
+static void on_open(void *context, const struct member *member)
+{
+	struct sources *sources = context;
+
+	if (sources->options.on_open)
+		sources->options.on_open(sources->options.context, member);
+}
+
 static void start_line(struct sources *sources, unsigned number)
 {
 	struct line *line = &sources->lines[number];
@@ -353,6 +361,7 @@ int sources_open(struct sources **result, const struct sources_options *options,
 			.adjuster = adjuster,
 			.upstream = options->upstream,
 			.on_replace = on_replace,
+			.on_open = on_open,
 			.on_answer = on_answer,
 			.context = sources,
 		},

@@ -21,7 +21,8 @@ struct sources_options {
 	unsigned spec_count;
 	struct upstream_options upstream;
 	double refresh_s; // until a name is looked up again; 0: never
-	// As that of struct member_world; or NULL.
+	// As those of struct member_world; or NULL.
+	void (*on_open)(void *context, const struct member *member);
 	void (*on_answer)(void *context, const struct member *member,
 			enum association_verdict verdict);
 	void *context;

@@ -129,6 +129,28 @@ void discipline_remove(struct discipline *discipline, unsigned source)
 		discipline->selection.selected = -1;
 }
 
+unsigned discipline_samples(const struct discipline *discipline, unsigned source,
+		struct sample *samples, unsigned most)
+{
+	const struct source *who = &discipline->sources[source];
+	unsigned count = who->samples < SOURCE_HISTORY ? who->samples : SOURCE_HISTORY;
+
+	if (count > most)
+		count = most;
+	for (unsigned i = 0; i < count; i++)
+		samples[i] = who->history[(who->samples - count + i) % SOURCE_HISTORY];
+	return count;
+}
+
+void discipline_recall(struct discipline *discipline, unsigned source, const struct sample *samples,
+		unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		source_add(&discipline->sources[source], &samples[i]);
+	// No reason to decide anything.
+	discipline->sources[source].new_sample = false;
+}
+
 struct association *discipline_association(struct discipline *discipline, unsigned source)
 {
 	return discipline->sources[source].association;

@@ -66,6 +66,13 @@ void discipline_set_own_refids(
 // Returns the source's number, or -ENOSPC or -ENOMEM.
 int discipline_add(struct discipline *discipline, const struct source_options *options);
 void discipline_remove(struct discipline *discipline, unsigned source);
+// The last samples, oldest first, at most `most`. Returns how many there are.
+unsigned discipline_samples(const struct discipline *discipline, unsigned source,
+		struct sample *samples, unsigned most);
+// Samples of before the start, oldest first and in this free time, for a source that was not asked yet. It is
+// selected when it answers.
+void discipline_recall(struct discipline *discipline, unsigned source, const struct sample *samples,
+		unsigned count);
 struct association *discipline_association(struct discipline *discipline, unsigned source);
 
 // All that happens, `now` by the clock. Samples and reach are taken from the source's association.

@@ -153,6 +153,7 @@ void source_add(struct source *source, const struct sample *sample)
 		forget_estimate(source, sample->free_ns);
 	source->delays_ns[source->samples % SOURCE_DELAYS] =
 			sample->root_delay_ns + sample->delay_ns;
+	source->history[source->samples % SOURCE_HISTORY] = *sample;
 	source->samples++;
 	source->last = *sample;
 	source->new_sample = true;

@@ -8,7 +8,8 @@
 #include "sync/estimator.h"
 #include "sync/selection.h"
 
-#define SOURCE_DELAYS 8 // samples of which the least delay is told
+#define SOURCE_DELAYS  8  // samples of which the least delay is told
+#define SOURCE_HISTORY 32 // samples that are kept
 
 struct source_options {
 	struct association_options association;
@@ -51,12 +52,13 @@ struct source {
 	struct estimator *estimator;
 	struct bound bound;
 	struct sample last;
-	unsigned samples;                 // since the last reset
-	int64_t delays_ns[SOURCE_DELAYS]; // root delays by way of this source, a ring
-	bool synchronised;                // as it said last
-	bool heard;                       // it has answered in some way
-	bool new_sample;                  // since the last selection
-	bool agreed;                      // these three are of selection
+	unsigned samples;                      // since the last reset
+	int64_t delays_ns[SOURCE_DELAYS];      // root delays by way of this source, a ring
+	struct sample history[SOURCE_HISTORY]; // the last ones, a ring
+	bool synchronised;                     // as it said last
+	bool heard;                            // it has answered in some way
+	bool new_sample;                       // since the last selection
+	bool agreed;                           // these three are of selection
 	double score;
 	enum source_state state;
 	char letter;

@@ -101,7 +101,7 @@ static void watch(void *context, double uptime_s)
 
 static void reload(void *)
 {
-	log_warn("reload: nothing of what a client is told takes effect before a restart");
+	log_warn("reload: without `serve` lines there is nothing to reload; servers are read again at a restart only");
 }
 
 // What is measured once is measured by a clock that nobody else looks at.
@@ -151,6 +151,7 @@ static int open_all(struct client *client, char *problem, size_t size)
 		client->setup.control.log_change_s = 0;
 		client->setup.control.options.servo.max_change_s = 0;
 		client->setup.control.records = (struct records_options){ 0 };
+		client->setup.control.dumps = (struct dumps_options){ 0 };
 	}
 	client->control = (struct control){
 		.clock = &client->clock,

@@ -222,6 +222,7 @@ int discipline_setup_make(struct discipline_setup *setup, const struct config *c
 			.refresh_s = upstream->refresh,
 		},
 		.records = records_options(upstream),
+		.dumps = { .folder = upstream->dumpdir, .recall = upstream->recall },
 		.rtcsync = upstream->rtcsync,
 		.log_change_s = upstream->logchange,
 	};

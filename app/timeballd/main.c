@@ -40,6 +40,7 @@ static struct config *read_config(const struct options *options, struct config_p
 static void apply_options(const struct options *options, struct config *config)
 {
 	config->lock_all |= options->lock_all;
+	config->upstream.recall = options->recall;
 	if (options->sched_priority >= 0)
 		config->sched_priority = (unsigned)options->sched_priority;
 }

@@ -66,7 +66,10 @@ static void letter_take(struct options *options, int letter)
 	case 'x':
 		options->null_clock = true;
 		break;
-	default: // -r, -R, -s
+	case 'r':
+		options->recall = true;
+		break;
+	default: // -R, -s
 		break;
 	}
 }
@@ -173,6 +176,7 @@ const char *options_usage(void)
 	       "  -l FILE     log to this file\n"
 	       "  -L LEVEL    least severity logged: -1 debug, 0 info, 1 warning, 2 error, 3 fatal\n"
 	       "  -x          never touch the system clock, serve a software clock\n"
+	       "  -r          go on from what was measured before (dumpdir)\n"
 	       "  -q          set the clock once and exit\n"
 	       "  -Q          print the clock's offset and exit, change nothing\n"
 	       "  -t SECONDS  exit after this time\n"
@@ -183,5 +187,5 @@ const char *options_usage(void)
 	       "  -4, -6      resolve host names to IPv4 or IPv6 addresses only\n"
 	       "  -v, -h      print the version, or this help, and exit\n"
 	       "\n"
-	       "Accepted without effect, as chronyd's: -F LEVEL, -r, -R, -s.\n";
+	       "Accepted without effect, as chronyd's: -F LEVEL, -R, -s.\n";
 }

@@ -42,10 +42,11 @@ struct options {
 	unsigned exit_after_s;          // -t; 0: run on
 	const char *user;               // -u, overrides the directive; NULL: not given
 	bool needs_root;                // cleared by -U and -Q: start as whoever one is
+	bool recall;                    // -r: what was measured before, see dumpdir
 	bool null_clock;                // -x: never touch the system clock, steer one of our own
 };
 
-// Fills `options`. Accepts -F, -r, -R and -s without effect. Returns 0, or -EINVAL with one line for
+// Fills `options`. Accepts -F, -R and -s without effect. Returns 0, or -EINVAL with one line for
 // the operator in `message`. Moves the arguments that are no options to the end of argv, as getopt().
 int options_parse(int argc, char **argv, struct options *options, char *message, size_t size);
 // What -h prints.

@@ -260,6 +260,49 @@ def bound(bench):
     bench.client.ip("address", "del", "192.168.7.102/24", "dev", "cli0")
 
 
+@case("dumps", "stopped and started with -r it goes on from the samples it had; SIGUSR1 opens logs anew")
+def dumps(bench):
+    folder, logs = bench.lab.path("dump"), bench.lab.path("logs")
+    lines = ["server %s iburst minpoll 4 maxpoll 4" % GOOD, "dumpdir " + folder, "logdir " + logs,
+             "log measurements"]
+    file = os.path.join(folder, GOOD + ".samples")
+
+    def followed(daemon):
+        daemon.wait_log("server %s: followed" % GOOD)
+
+    def samples(daemon):
+        start = len(daemon.log())
+        os.kill(daemon.pid, signal.SIGUSR1)
+        return int(daemon.wait_log(r"server %s: .* (\d+) samples" % GOOD, start=start)[1])
+
+    first = bench.follow(*lines)
+    followed(first)
+    wait_until(lambda: samples(first) >= 4, "the burst")
+    moved = os.path.join(logs, "measurements.log")
+    os.rename(moved, moved + ".1")
+    check(samples(first) >= 4, "still there")
+    wait_until(lambda: os.path.exists(moved), "a new log file")
+    had = samples(first)
+    check(not os.path.exists(file), "written while it runs")
+    equal(first.stop(within=2), 0, "exit status")
+    check(os.path.exists(file), "nothing in " + folder)
+    second = bench.follow(*lines, arguments=("-r",))
+    said = second.wait_log(r"server %s: (\d+) samples of before" % GOOD)
+    check(int(said[1]) >= had, "%s samples of %d" % (said[1], had))
+    followed(second)
+    check(not os.path.exists(file), "the file is still there")
+    check(samples(second) > had, "samples: %d, %d before" % (samples(second), had))
+    # One answer suffices, as the frequency is known.
+    second.wait_log("time: stratum 6")
+    check(samples(second) <= had + 2, "samples: %d, %d before" % (samples(second), had))
+    equal(second.stop(within=2), 0, "exit status")
+    third = bench.follow(*lines)
+    followed(third)
+    check(not os.path.exists(file), "the file is still there")
+    check(samples(third) < had, "samples without -r: %d" % samples(third))
+    third.stop()
+
+
 @case("pool", "a pool by name: as many as asked for, and another in the place of one that is dead")
 def pool(bench):
     if not lab.can_mount_privately():

@@ -293,6 +293,33 @@ static void belief_narrows_unless_it_contradicts_proof(void **)
 	assert_int_equal(believed.high_ns, proved.high_ns);
 }
 
+// Whoever sees the noise's share in few wide answers, or has the word of many narrow ones.
+static void doubt_widens_what_is_only_believed(void **)
+{
+	double offset_ns = 0;
+	struct bound bound;
+
+	bound_init(&bound, 0.1, 1e-6);
+	bound_set_frequency(&bound, 0, -5e-4, 5e-4);
+	for (int i = 0; i < 3; i++) {
+		struct sample sample = sample_at(2 * i, 6e6 * i, 50 * MS, 50 * MS);
+
+		assert_int_equal(bound_proves_frequency(&bound), i > 1);
+		assert_true(bound_add(&bound, &sample));
+	}
+	bound_doubt_frequency(&bound, 4e-4, 3e-3);
+	assert_true(bound_at(&bound, bound.free_ns).fastest < 6e-4);
+	bound_doubt_frequency(&bound, 2.8e-3, 3.2e-3);
+	assert_true(bound_at(&bound, bound.free_ns).fastest > 3e-3);
+	assert_true(bound_at(&bound, bound.free_ns).slowest < -5e-4);
+	// Later, proof counts.
+	bound_init(&bound, 0.1, 1e-6);
+	bound_set_frequency(&bound, 0, -5e-4, 5e-4);
+	feed(&bound, &offset_ns, 0, 16, 50);
+	bound_doubt_frequency(&bound, 2.8e-3, 3.2e-3);
+	assert_true(bound.prior_fastest < 6e-4);
+}
+
 // Sources are compared for a moment that some of them have answered after.
 static void belief_reaches_back_as_it_reaches_on(void **)
 {
@@ -314,6 +341,7 @@ static void belief_reaches_back_as_it_reaches_on(void **)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(doubt_widens_what_is_only_believed),
 		cmocka_unit_test(belief_reaches_back_as_it_reaches_on),
 		cmocka_unit_test(first_sample_leaves_half_its_round_trip),
 		cmocka_unit_test(spikes_of_either_way_narrow_the_bound_together),

@@ -262,6 +262,61 @@ static void two_that_differ_are_not_followed(void **)
 	}
 }
 
+// The process starts anew, the clock has gone on as it was left: what was measured before is of use.
+static void old_samples_save_the_first_minutes(void **)
+{
+	const struct world_server server = {
+		.delay_ns = 200 * US,
+		.jitter_ns = 20 * US,
+		.stratum = 1,
+	};
+	uint64_t seed = test_seed();
+
+	for (unsigned i = 0; i < SEEDS; i++, seed++) {
+		struct sample samples[SOURCE_HISTORY];
+		struct world world;
+
+		world_open(&world, &usual, 0, 80e-6, seed);
+		add(&world, &server, 4, false);
+		world_run(&world, 1500);
+		const struct timeline *timeline = discipline_timeline(world.discipline);
+		double frequency = timeline_frequency(timeline);
+		int64_t free_ns = timeline_free_ns(timeline, world_clock(&world));
+		unsigned count = discipline_samples(world.discipline, 0, samples, SOURCE_HISTORY);
+
+		assert_int_equal(count, SOURCE_HISTORY);
+		discipline_close(world.discipline);
+		world.discipline = discipline_open(&usual, world_clock(&world), frequency, seed);
+		for (unsigned j = 0; j < count; j++) {
+			samples[j].free_ns -= free_ns;
+			samples[j].offset_ns += free_ns;
+		}
+		world_timer(&world);
+		world.server_count = 0;
+		struct source_options options = source_at(0x0a000001, 4, false);
+
+		assert_int_equal(discipline_add(world.discipline, &options), 0);
+		discipline_recall(world.discipline, 0, samples, count);
+		world.servers[0] = server;
+		world.server_count = 1;
+		world_start_server(&world, 0);
+		assert_int_equal(
+				discipline_reference(world.discipline, world_clock(&world)).stratum,
+				0);
+		run_until(&world, count + 1);
+		// One answer, and all is as it was.
+		assert_int_equal(
+				discipline_reference(world.discipline, world_clock(&world)).stratum,
+				2);
+		assert_true(report_of(&world).estimate.frequency_sd < 2e-7);
+		expect_estimate(&world, 25 * US, seed);
+		world_run(&world, 300);
+		assert_in_range(llabs(world_error_ns(&world)), 0, 40 * US);
+		assert_int_equal(world.wrong, 0);
+		discipline_close(world.discipline);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +325,7 @@ int main(void)
 		cmocka_unit_test(claims_do_not_flicker),
 		cmocka_unit_test(wild_clocks_are_claimed_for_what_they_are),
 		cmocka_unit_test(two_that_differ_are_not_followed),
+		cmocka_unit_test(old_samples_save_the_first_minutes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

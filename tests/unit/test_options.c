@@ -71,6 +71,8 @@ static void letters_that_take_nothing_set_their_flag(void **)
 
 	assert_true(options_of(&command, "-m").lock_all);
 	assert_true(options_of(&command, "-x").null_clock);
+	assert_true(options_of(&command, "-r").recall);
+	assert_false(options_of(&command, "-R").recall);
 	assert_false(options_of(&command, "-U").needs_root);
 	assert_true(options_of(&command, "-n").foreground);
 	assert_int_equal(options_of(&command, "-n").log_target, LOG_TO_SYSLOG);
