@@ -125,8 +125,10 @@ int discipline_add(struct discipline *discipline, const struct source_options *o
 void discipline_remove(struct discipline *discipline, unsigned source)
 {
 	source_close(&discipline->sources[source]);
-	if (discipline->selection.selected == (int)source)
-		discipline->selection.selected = -1;
+	if (discipline->selection.selected != (int)source)
+		return;
+	discipline->selection.selected = -1;
+	discipline->followed.fresh = false;
 }
 
 unsigned discipline_samples(const struct discipline *discipline, unsigned source,

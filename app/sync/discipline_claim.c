@@ -95,8 +95,7 @@ struct reference discipline_reference(struct discipline *discipline, utc_t now)
 
 		upstream.measured = true;
 		upstream.offset_ns = llround(correction_left_ns(discipline, free_ns));
-		upstream.distance_ns = upstream.known ? bound_sample_radius_ns(&source->last)
-						      : DISTANCE_MOST;
+		upstream.distance_ns = bound_sample_radius_ns(&source->last);
 	}
 	return reference_choose(&discipline->keeper, &upstream, now,
 			(double)(free_ns - discipline->jumped_ns) / NS_PER_S);
