@@ -15,6 +15,29 @@
 #define WORLD_SERVERS 8
 #define WORLD_START   (INT64_C(1795392000) * NS_PER_S) // 2026-11-23
 
+// What a file with nothing but `makestep 0.1 3` would say.
+static const struct discipline_options world_usual = {
+	.selection = {
+		.max_distance_s = 3,
+		.max_jitter_s = 1,
+		.reselect_distance_s = 1e-4,
+		.stratum_weight_s = 1e-3,
+		.combine_limit = 3,
+		.min_sources = 1,
+		.max_stratum = 15,
+	},
+	.servo = {
+		.makestep_threshold_s = 0.1,
+		.makestep_limit = 3,
+		.max_slew_rate = 83333e-6,
+		.max_update_skew = 1000e-6,
+		.max_drift = 0.5,
+	},
+	.reference = { .max_clock_error_ppb = 1000 },
+	.precision_s = 1e-8,
+	.max_serve_distance_s = 1,
+};
+
 struct world_server {
 	int64_t error_ns;            // its time less UTC
 	double frequency;            // by which its time leaves UTC

@@ -7,28 +7,6 @@
 #define MS     INT64_C(1'000'000)
 #define US     INT64_C(1'000)
 
-static const struct discipline_options usual = {
-	.selection = {
-		.max_distance_s = 3,
-		.max_jitter_s = 1,
-		.reselect_distance_s = 1e-4,
-		.stratum_weight_s = 1e-3,
-		.combine_limit = 3,
-		.min_sources = 1,
-		.max_stratum = 15,
-	},
-	.servo = {
-		.makestep_threshold_s = 0.1,
-		.makestep_limit = 3,
-		.max_slew_rate = 83333e-6,
-		.max_update_skew = 1000e-6,
-		.max_drift = 0.1,
-	},
-	.reference = { .max_clock_error_ppb = 1000 },
-	.precision_s = 1e-8,
-	.max_serve_distance_s = 1,
-};
-
 static const struct world_server good = {
 	.delay_ns = 200 * US,
 	.jitter_ns = 20 * US,
@@ -87,7 +65,7 @@ static void one_source_is_followed(void **)
 {
 	struct world world;
 
-	world_open(&world, &usual, -300 * MS, 50e-6, test_seed());
+	world_open(&world, &world_usual, -300 * MS, 50e-6, test_seed());
 	add(&world, &good);
 	world_run(&world, 5);
 	assert_int_equal(world.steps, 1);
@@ -123,7 +101,7 @@ static void liars_among_a_majority_are_named(void **)
 	fast.frequency = 2e-6;
 	far.delay_ns = 5 * MS;
 	far.jitter_ns = MS;
-	world_open(&world, &usual, 30 * SECOND, -20e-6, test_seed());
+	world_open(&world, &world_usual, 30 * SECOND, -20e-6, test_seed());
 	add(&world, &late);
 	add(&world, &good);
 	add(&world, &fast);
@@ -144,7 +122,7 @@ static void without_a_majority_nobody_is_followed(void **)
 {
 	struct world world;
 
-	world_open(&world, &usual, 30 * SECOND, -20e-6, test_seed());
+	world_open(&world, &world_usual, 30 * SECOND, -20e-6, test_seed());
 	for (unsigned i = 0; i < 5; i++) {
 		struct world_server server = good;
 
@@ -161,7 +139,7 @@ static void without_a_majority_nobody_is_followed(void **)
 
 static void silent_upstream_is_held_over_until_too_far(void **)
 {
-	struct discipline_options options = usual;
+	struct discipline_options options = world_usual;
 	struct world world;
 
 	options.max_serve_distance_s = 0.02;
@@ -194,7 +172,7 @@ static void silent_upstream_is_held_over_until_too_far(void **)
 
 static void step_of_ours_is_followed_by_silence(void **)
 {
-	struct discipline_options options = usual;
+	struct discipline_options options = world_usual;
 	struct world world;
 
 	options.after_step_s = 5;
@@ -217,7 +195,7 @@ static void nothing_is_claimed_while_a_step_is_under_way(void **)
 {
 	struct discipline_command command = { 0 };
 	struct association_action action = { 0 };
-	struct discipline_options options = usual;
+	struct discipline_options options = world_usual;
 	struct world world;
 
 	options.initial_skew = 1e-7; // what is known of the frequency lets one answer suffice
@@ -243,7 +221,7 @@ static void jump_by_others_drops_all_that_was_known(void **)
 	struct world world;
 
 	for (int sign = -1; sign <= 1; sign += 2) {
-		world_open(&world, &usual, 0, 30e-6, test_seed());
+		world_open(&world, &world_usual, 0, 30e-6, test_seed());
 		add(&world, &good);
 		add(&world, &good);
 		add(&world, &good);
@@ -265,7 +243,7 @@ static void jump_by_others_drops_all_that_was_known(void **)
 
 static void local_and_upstream_take_turns(void **)
 {
-	struct discipline_options options = usual;
+	struct discipline_options options = world_usual;
 	struct world world;
 
 	options.reference.local = (struct reference_local){
@@ -304,7 +282,7 @@ static void local_and_upstream_take_turns(void **)
 
 static void drift_file_is_set_at_once_and_used(void **)
 {
-	struct discipline_options options = usual;
+	struct discipline_options options = world_usual;
 	struct world world;
 
 	options.initial_frequency = -150e-6;
@@ -325,7 +303,7 @@ static void nobody_can_be_synchronised_to_stratum_15(void **)
 	struct world world;
 
 	server.stratum = 15;
-	world_open(&world, &usual, 20 * MS, 0, test_seed());
+	world_open(&world, &world_usual, 20 * MS, 0, test_seed());
 	add(&world, &server);
 	world_run(&world, 100);
 	assert_int_equal(letter(&world, 0), '*');
@@ -340,7 +318,7 @@ static void unreachable_witnesses_keep_a_liar_out(void **)
 	struct world world;
 
 	liar.error_ns = 20 * MS;
-	world_open(&world, &usual, 20 * MS, 10e-6, test_seed());
+	world_open(&world, &world_usual, 20 * MS, 10e-6, test_seed());
 	add(&world, &good);
 	add(&world, &good);
 	add(&world, &liar);
@@ -360,7 +338,7 @@ static void tracking_tells_what_was_done(void **)
 	struct discipline_tracking tracking;
 	struct world world;
 
-	world_open(&world, &usual, 20 * MS, 40e-6, test_seed());
+	world_open(&world, &world_usual, 20 * MS, 40e-6, test_seed());
 	discipline_track(world.discipline, world_clock(&world), &tracking);
 	assert_false(tracking.synchronised);
 	assert_int_equal(tracking.selected, -1);
@@ -384,7 +362,7 @@ static void source_that_is_removed_is_forgotten(void **)
 {
 	struct world world;
 
-	world_open(&world, &usual, 20 * MS, 40e-6, test_seed());
+	world_open(&world, &world_usual, 20 * MS, 40e-6, test_seed());
 	unsigned first = add(&world, &good), second = add(&world, &good);
 
 	world_run(&world, 1000);
@@ -405,7 +383,7 @@ static void source_that_is_removed_is_forgotten(void **)
 static void growth_counts_the_clocks_own_course(void **)
 {
 	for (int sign = -1; sign <= 1; sign += 2) {
-		struct discipline_options options = usual;
+		struct discipline_options options = world_usual;
 		struct world world;
 
 		options.servo.max_update_skew = -1; // the frequency is never corrected
@@ -439,7 +417,7 @@ static void spiky_link_is_claimed_for_less_than_its_delay(void **)
 
 	server.delay_ns = 20 * US;
 	server.jitter_ns = 20 * MS;
-	world_open(&world, &usual, 0, 10e-6, test_seed());
+	world_open(&world, &world_usual, 0, 10e-6, test_seed());
 	add(&world, &server);
 	world_run(&world, 100);
 	for (int i = 0; i < 300; i++) {
@@ -459,7 +437,7 @@ static void clock_that_is_off_by_a_twentieth_is_caught(void **)
 {
 	struct world world;
 
-	world_open(&world, &usual, 0, 0.05, test_seed());
+	world_open(&world, &world_usual, 0, 0.05, test_seed());
 	add(&world, &good);
 	world_run(&world, 200);
 	assert_in_range(llabs(world_error_ns(&world)), 0, 500 * US);

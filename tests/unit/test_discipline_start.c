@@ -9,28 +9,6 @@
 #define US     INT64_C(1'000)
 #define SEEDS  20
 
-static const struct discipline_options usual = {
-	.selection = {
-		.max_distance_s = 3,
-		.max_jitter_s = 1,
-		.reselect_distance_s = 1e-4,
-		.stratum_weight_s = 1e-3,
-		.combine_limit = 3,
-		.min_sources = 1,
-		.max_stratum = 15,
-	},
-	.servo = {
-		.makestep_threshold_s = 0.1,
-		.makestep_limit = 3,
-		.max_slew_rate = 83333e-6,
-		.max_update_skew = 1000e-6,
-		.max_drift = 0.5,
-	},
-	.reference = { .max_clock_error_ppb = 1000 },
-	.precision_s = 1e-8,
-	.max_serve_distance_s = 1,
-};
-
 static struct source_options source_at(uint32_t refid, int poll, bool iburst)
 {
 	return (struct source_options){
@@ -97,7 +75,7 @@ static unsigned start_with_file(double file, int poll, bool iburst, uint64_t see
 		.jitter_ns = 20 * US,
 		.stratum = 1,
 	};
-	struct discipline_options options = usual;
+	struct discipline_options options = world_usual;
 	struct world world;
 
 	options.initial_frequency = -file;
@@ -152,7 +130,7 @@ static void late_first_answers_are_soon_forgotten(void **)
 	for (unsigned i = 0; i < SEEDS * sizeof(cases) / sizeof(cases[0]); i++, seed++) {
 		unsigned which = i % (sizeof(cases) / sizeof(cases[0])), late = cases[which].late;
 		struct world_server server = { .delay_ns = 15 * US, .jitter_ns = US, .stratum = 1 };
-		struct discipline_options options = usual;
+		struct discipline_options options = world_usual;
 		struct world world;
 
 		options.initial_frequency = -20e-6;
@@ -195,7 +173,7 @@ static void claims_do_not_flicker(void **)
 		struct world world;
 
 		server.jitter_ns = server.delay_ns / 20;
-		world_open(&world, &usual, error_ns, frequency, seed);
+		world_open(&world, &world_usual, error_ns, frequency, seed);
 		add(&world, &server, poll, random_below(&random, 2));
 		while (report_of(&world).samples < 7) {
 			struct reference reference;
@@ -231,7 +209,7 @@ static void wild_clocks_are_claimed_for_what_they_are(void **)
 		};
 		struct world world;
 
-		world_open(&world, &usual, 0, frequencies[i % 5], seed);
+		world_open(&world, &world_usual, 0, frequencies[i % 5], seed);
 		add(&world, &server, i % 2 ? 4 : 6, i / 5 % 2);
 		run_until(&world, 20);
 		if (world.wrong > 0)
@@ -253,7 +231,7 @@ static void two_that_differ_are_not_followed(void **)
 		struct world world;
 
 		liar.error_ns = i % 2 ? SECOND : -SECOND;
-		world_open(&world, &usual, 0, 200e-6, seed);
+		world_open(&world, &world_usual, 0, 200e-6, seed);
 		add(&world, &good, 6, false);
 		add(&world, &liar, 6, false);
 		world_run(&world, 500);
@@ -278,7 +256,7 @@ static void old_samples_save_the_first_minutes(void **)
 		struct sample samples[SOURCE_HISTORY];
 		struct world world;
 
-		world_open(&world, &usual, 0, 80e-6, seed);
+		world_open(&world, &world_usual, 0, 80e-6, seed);
 		add(&world, &server, 4, false);
 		world_run(&world, 1500);
 		const struct timeline *timeline = discipline_timeline(world.discipline);
@@ -288,7 +266,8 @@ static void old_samples_save_the_first_minutes(void **)
 
 		assert_int_equal(count, SOURCE_HISTORY);
 		discipline_close(world.discipline);
-		world.discipline = discipline_open(&usual, world_clock(&world), frequency, seed);
+		world.discipline =
+				discipline_open(&world_usual, world_clock(&world), frequency, seed);
 		for (unsigned j = 0; j < count; j++) {
 			samples[j].free_ns -= free_ns;
 			samples[j].offset_ns += free_ns;
