@@ -182,6 +182,32 @@ def samples(daemon):
     return int(daemon.wait_log(r"(\d+) samples", start=start)[1])
 
 
+@case("interleaved", "a server asked with xleave gives interleaved samples; the four logs tell, in chrony's columns")
+def interleaved(bench):
+    logs = bench.lab.path("logs")
+    daemon = bench.follow("server %s %s xleave" % (GOOD, FAST), "server %s %s" % (ALSO_GOOD, FAST),
+                          "logdir " + logs, "log measurements statistics tracking selection")
+
+    def lines(name, address=""):
+        path = os.path.join(logs, name + ".log")
+        if not os.path.exists(path):
+            return []
+        with open(path) as file:
+            return [line.split() for line in file if address in line and line[0] == "2"]
+
+    wait_until(lambda: len(lines("measurements", GOOD + " ")) >= 6, "measurements")
+    # Version and mode, then who stamped what was sent and what came: daemon, kernel.
+    modes = [line[-3:] for line in lines("measurements", GOOD + " ")]
+    equal(modes[0][0], "4B", "version and mode of the first sample")
+    equal(modes[-1], ["4I", "K", "K"], "version, mode and stamps of the last sample")
+    modes = [line[-3:] for line in lines("measurements", ALSO_GOOD + " ")]
+    equal(modes[-1], ["4B", "K", "K"], "version, mode and stamps without xleave")
+    for name, width in ("statistics", 13), ("tracking", 14), ("selection", 10):
+        wait_until(lambda: lines(name), name)
+        equal({len(line) for line in lines(name)}, {width}, "columns of " + name)
+    equal(daemon.stop(within=2), 0, "exit status")
+
+
 @case("cut", "a server that is killed is refused, said once, and followed again when it is back")
 def cut(bench):
     daemon = bench.follow("server %s %s" % (ALSO_GOOD, FAST))
