@@ -243,14 +243,10 @@ static bool taken(volatile sig_atomic_t *asked)
 	return was_asked;
 }
 
-static void serve_signals(struct control *control)
+static void report(struct control *control)
 {
 	const struct control_tasks *tasks = &control->tasks;
 
-	if (taken(&reload_asked) && tasks->reload)
-		tasks->reload(tasks->context);
-	if (!taken(&report_asked))
-		return;
 	if (tasks->report)
 		tasks->report(tasks->context);
 	if (!control->sources)
@@ -258,6 +254,20 @@ static void serve_signals(struct control *control)
 	// Whoever moved log files away says so.
 	log_files_reopen(&control->records.logs);
 	sources_log_all(control->sources, control->discipline, now_of(control));
+}
+
+static void serve_signals(struct control *control)
+{
+	const struct control_tasks *tasks = &control->tasks;
+	bool wants_reload = taken(&reload_asked), wants_report = taken(&report_asked);
+
+	if (wants_reload && tasks->reload)
+		tasks->reload(tasks->context);
+	if (wants_report)
+		report(control);
+	// A reload under way is looked after at the heartbeat.
+	if (wants_reload)
+		timer_heap_set(&control->loop.timers, &control->beat, loop_now_ns());
 }
 
 static void on_deadline(void *context)
