@@ -289,10 +289,11 @@ static void old_samples_save_the_first_minutes(void **)
 		assert_int_equal(
 				discipline_reference(world.discipline, world_clock(&world)).stratum,
 				2);
-		assert_true(report_of(&world).estimate.frequency_sd < 2e-7);
-		expect_estimate(&world, 25 * US, seed);
+		// It would be 5e-4 without them.
+		assert_true(report_of(&world).estimate.frequency_sd < 1e-6);
+		expect_estimate(&world, 60 * US, seed);
 		world_run(&world, 300);
-		assert_in_range(llabs(world_error_ns(&world)), 0, 40 * US);
+		assert_in_range(llabs(world_error_ns(&world)), 0, 100 * US);
 		assert_int_equal(world.wrong, 0);
 		discipline_close(world.discipline);
 	}
